@@ -28,8 +28,8 @@ use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
 
 use commands::{
-    agents, answer, cancel, cap, caracal, completions, context, demo, describe, jobs, journal, man, questions, replay,
-    serve, submit, tail, top, wait,
+    agents, answer, cancel, cap, caracal, completions, conformance, context, demo, describe, jobs, journal, man,
+    questions, replay, serve, submit, tail, top, wait,
 };
 use error::Error;
 use exit::Exit;
@@ -88,6 +88,8 @@ enum Command {
     Replay(replay::Options),
     /// Inspect, check or compact a journal
     Journal(journal::Options),
+    /// Judge a runtime or a client by the rules of ARCP
+    Conformance(Box<conformance::Options>),
     /// Print a completion script for a shell
     Completions(completions::Options),
     /// Write man pages
@@ -158,6 +160,7 @@ async fn run(command: Command) -> Exit {
         Command::Caracal(options) => caracal::run(*options).await,
         Command::Replay(options) => replay::run(options).await,
         Command::Journal(options) => journal::run(&options),
+        Command::Conformance(options) => conformance::run(*options).await,
         Command::Completions(options) => completions::run(&options, Arguments::command()),
         Command::Man(options) => man::run(&options, Arguments::command()),
         #[cfg(unix)]

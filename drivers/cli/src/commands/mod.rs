@@ -6,6 +6,7 @@ pub(crate) mod cancel;
 pub(crate) mod cap;
 pub(crate) mod caracal;
 pub(crate) mod completions;
+pub(crate) mod conformance;
 pub(crate) mod context;
 pub(crate) mod demo;
 pub(crate) mod describe;

@@ -1,6 +1,7 @@
 //! Connection options: which runtime a client's command talks to, and with which token.
 
 pub(crate) mod contexts;
+pub(crate) mod raw;
 pub(crate) mod tls;
 
 use std::fs::File;

@@ -1,0 +1,218 @@
+//! What a run of the suite has found, and how it is printed.
+
+mod junit;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use console::Style;
+use serde::Serialize;
+
+use super::rule::{Finding, Judged, Level};
+use super::transcript::{Direction, Entry, Transcript};
+use crate::error::Error;
+use crate::text::{json, sanitize};
+
+/// The result of one rule.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) section: &'static str,
+    pub(super) name: String,
+    pub(super) level: Level,
+    /// What the specification asks for, in our words.
+    pub(super) rule: &'static str,
+    pub(super) group: &'static str,
+    pub(super) outcome: Outcome,
+    /// What the peer did, or why the rule was not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+    /// The last frames before a failure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) frames: Vec<Entry>,
+    /// How many earlier frames are not shown.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) frames_left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    Passed,
+    Failed,
+    NotOffered,
+}
+
+/// The name of a rule as it is shown and selected: `jobs-outlive-connections`.
+pub(super) fn shown(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+impl Row {
+    /// Makes the row of a rule from what judging it has found.
+    pub(super) fn new(
+        (section, name, level, rule): (&'static str, &str, Level, &'static str),
+        group: &'static str,
+        judged: Judged,
+        transcript: &Transcript,
+    ) -> Row {
+        let (outcome, reason) = match judged {
+            Ok(()) => (Outcome::Passed, None),
+            Err(Finding::Broken(reason)) => (Outcome::Failed, Some(transcript.without_secrets(&reason))),
+            Err(Finding::NotOffered(reason)) => (Outcome::NotOffered, Some(reason)),
+        };
+        let (frames, frames_left_out) = match outcome {
+            Outcome::Failed => transcript.shown(),
+            Outcome::Passed | Outcome::NotOffered => (Vec::new(), 0),
+        };
+        Row { section, name: shown(name), level, rule, group, outcome, reason, frames, frames_left_out }
+    }
+
+    /// Returns the lines for people.
+    fn lines(&self) -> Vec<String> {
+        let (label, style) = match self.outcome {
+            Outcome::Passed => ("pass", Style::new().green()),
+            Outcome::Failed => ("FAIL", Style::new().red().bold()),
+            Outcome::NotOffered => ("not offered", Style::new().dim()),
+        };
+        let name = format!("{}/{}", self.section, self.name);
+        let head = format!("{}  {:9}  {name}", style.apply_to(format!("{label:11}")), self.level);
+        let reason = self.reason.as_deref().map(sanitize).unwrap_or_default();
+        match self.outcome {
+            Outcome::Passed => vec![head],
+            Outcome::NotOffered => vec![format!("{head}: {reason}")],
+            Outcome::Failed => {
+                let mut lines = vec![head, format!("    rule:  {}", self.rule), format!("    found: {reason}")];
+                if self.frames_left_out > 0 {
+                    lines.push(format!("    … {} earlier frames", self.frames_left_out));
+                }
+                lines.extend(self.frames.iter().map(|entry| {
+                    let arrow = match entry.direction {
+                        Direction::Sent => "->",
+                        Direction::Received => "<-",
+                    };
+                    format!("    {} {arrow} {}", entry.connection, sanitize(&entry.frame))
+                }));
+                lines
+            }
+        }
+    }
+}
+
+/// How rows are printed on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Lines,
+    Json,
+    /// Only the table at the end.
+    Markdown,
+}
+
+/// The rows of a run.
+pub(super) struct Report {
+    format: Format,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Rule(&'a Row),
+    Summary { passed: usize, failed: usize, not_offered: usize },
+}
+
+impl Report {
+    pub(super) fn new(format: Format) -> Report {
+        Report { format, rows: Vec::new() }
+    }
+
+    /// Adds a row and prints it.
+    pub(super) fn add(&mut self, row: Row) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        let printed = match self.format {
+            Format::Lines => row.lines().iter().try_for_each(|line| writeln!(out, "{line}")),
+            Format::Json => json(&Line::Rule(&row)).map_err(io::Error::from).and_then(|line| writeln!(out, "{line}")),
+            Format::Markdown => Ok(()),
+        };
+        printed.and_then(|()| out.flush()).map_err(Error::stdout)?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        self.rows.iter().filter(|row| row.outcome == outcome).count()
+    }
+
+    /// Prints the summary, and writes the file for JUnit; returns whether no rule is broken.
+    pub(super) fn finish(&self, junit: Option<&Path>) -> Result<bool, Error> {
+        let [passed, failed, not_offered] =
+            [Outcome::Passed, Outcome::Failed, Outcome::NotOffered].map(|outcome| self.count(outcome));
+        let text = match self.format {
+            Format::Lines => {
+                format!("{} rules: {passed} passed, {failed} failed, {not_offered} not offered", self.rows.len())
+            }
+            Format::Json => {
+                json(&Line::Summary { passed, failed, not_offered }).map_err(|error| Error::stdout(error.into()))?
+            }
+            Format::Markdown => self.markdown(),
+        };
+        writeln!(io::stdout(), "{text}").map_err(Error::stdout)?;
+        if let Some(path) = junit {
+            let name = path.display().to_string();
+            std::fs::write(path, junit::document(&self.rows)).map_err(|error| Error::Write(name, error))?;
+        }
+        Ok(failed == 0)
+    }
+
+    /// Returns a table with a row for each group: the rules that were passed, failed and not offered.
+    fn markdown(&self) -> String {
+        let mut lines = vec!["| group | passed | failed | not offered |".to_owned(), "|---|---|---|---|".to_owned()];
+        let mut groups: Vec<&str> = self.rows.iter().map(|row| row.group).collect();
+        groups.dedup();
+        let line = |title: &str, rows: &dyn Fn(&Row) -> bool| {
+            let count = |outcome| self.rows.iter().filter(|row| rows(row) && row.outcome == outcome).count();
+            let [passed, failed, not_offered] = [Outcome::Passed, Outcome::Failed, Outcome::NotOffered].map(count);
+            format!("| {title} | {passed} | {failed} | {not_offered} |")
+        };
+        lines.extend(groups.into_iter().map(|group| line(group, &|row| row.group == group)));
+        lines.push(line("all", &|_| true));
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Outcome, Report, Row};
+    use crate::commands::conformance::rule::{Judged, Level, broken, not_offered};
+    use crate::commands::conformance::transcript::{Direction, Transcript};
+
+    fn row(name: &str, judged: Judged) -> Row {
+        let mut transcript = Transcript::new(["s3cret-token"]);
+        transcript.add(1, Direction::Received, "s3cret-token \u{1b}[2J");
+        Row::new(("§6.3", name, Level::Must, "It is a rule."), "§6.3 resume", judged, &transcript)
+    }
+
+    #[test]
+    fn a_failure_shows_the_rule_what_was_found_and_the_frames_escaped() {
+        let text = row("wrong_token", broken("s3cret-token is \u{9b}accepted")).lines().join("\n");
+        for part in ["FAIL", "MUST", "§6.3/wrong-token", "It is a rule.", "accepted", "1 <- [hidden]"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("s3cret") && !text.contains('\u{1b}') && !text.contains('\u{9b}'), "{text}");
+        assert_eq!(row("replay", Ok(())).lines().len(), 1);
+        let missing = row("replay", not_offered("there is no agent"));
+        assert_eq!(missing.outcome, Outcome::NotOffered);
+        assert!(missing.lines().join("\n").ends_with("there is no agent") && missing.frames.is_empty());
+    }
+
+    #[test]
+    fn the_table_counts_rules_by_group() {
+        let rows = vec![row("a", Ok(())), row("b", broken("no")), row("c", not_offered("no")), row("d", Ok(()))];
+        let table = Report { format: Format::Markdown, rows }.markdown();
+        assert!(table.contains("| §6.3 resume | 2 | 1 | 1 |") && table.ends_with("| all | 2 | 1 | 1 |"), "{table}");
+    }
+}

@@ -1,0 +1,210 @@
+//! §9.4, §9.8 and §10: delegation, and credentials.
+
+use serde_json::{Value, json};
+
+use crate::commands::conformance::frame::{is_event, job_of, kind, text};
+use crate::commands::conformance::rule::{Judged, broken, expect, not_offered, rules};
+use crate::commands::conformance::session::{Job, Session};
+use crate::commands::conformance::trial::Trial;
+
+rules! {
+    Described "§10" delegated: "A delegation within the lease starts a job of the sub-agent.";
+    Must "§10" trace_is_forwarded: "A delegated job has the trace of its parent.";
+    Must "§10" not_covered: "A delegation that agent.delegate does not cover is refused.";
+    Must "§9.4" subset: "A lease that is wider than that of its parent is LEASE_SUBSET_VIOLATION.";
+    Must "§9.4" subset_of_patterns: "A pattern that matches more than the parent's is wider: /data/** is no part of /data/*.";
+    Must "§9.4" budget: "A budget above what remains of the parent's is LEASE_SUBSET_VIOLATION.";
+    Must "§9.4" spent_budget: "What the parent has spent does not remain.";
+    Must "§9.4" expiry: "An expiry later than the parent's is LEASE_SUBSET_VIOLATION.";
+    Must "§9.4" models: "A model that the parent may not use is LEASE_SUBSET_VIOLATION.";
+    Must "§9.8.1" credential: "A credential has id, scheme, value and endpoint.";
+    Must "§9.8.2" one_job: "No two jobs get the same value.";
+    Must "§9.8.2" rotation: "A rotation is a status event credential_rotated with the id and the new value.";
+    Must "§14" not_listed: "No list of another principal shows the value of a credential.";
+}
+
+/// Runs a parent that delegates once; returns the session, the parent and the error of the delegation, if it was refused.
+async fn delegate<'a>(trial: &Trial<'a>, parent: &Value, child: &Value) -> Judged<(Session<'a>, Job, Option<String>)> {
+    let mut session = trial.session().await?;
+    session.offers(&trial.agents().echo)?;
+    let mut more = parent.clone();
+    let mut input = child.clone();
+    input["delegate_id"] = "del_conformance".into();
+    if input["agent"].is_null() {
+        input["agent"] = trial.agents().echo.as_str().into();
+    }
+    if input["wait_ms"].is_null() {
+        input["wait_ms"] = 300.into();
+    }
+    more["input"] = input;
+    let (job, _) = session.run_with(&trial.agents().delegate, &more).await?;
+    let results = session.bodies(&job.id, "tool_result");
+    let refusal = results.iter().find(|body| body["call_id"] == "del_conformance" && !body["error"].is_null());
+    let refusal = refusal.map(|body| text(body, "/error/code").to_owned());
+    Ok((session, job, refusal))
+}
+
+/// Delegates what must be refused with a code.
+async fn refused(trial: &Trial<'_>, first: &Value, wanted: &Value, due: &str) -> Judged {
+    let (mut session, job, refusal) = delegate(trial, &parent(&json!({})), &json!({})).await?;
+    if refusal.is_some() || child(&mut session, &job).await.is_err() {
+        return not_offered("the runtime starts no job for a delegation");
+    }
+    let (_, _, refusal) = delegate(trial, first, wanted).await?;
+    match refusal {
+        Some(code) => expect(code == due, || format!("it is refused with {code}")),
+        None => broken("it is not refused"),
+    }
+}
+
+/// A parent that may delegate, with more in its lease.
+fn parent(more: &Value) -> Value {
+    let mut lease = json!({"agent.delegate": ["*"]});
+    for (namespace, patterns) in more.as_object().into_iter().flatten() {
+        lease[namespace] = patterns.clone();
+    }
+    json!({ "lease_request": lease })
+}
+
+/// The row of the job that a parent has delegated.
+async fn child(session: &mut Session<'_>, parent: &Job) -> Judged<Value> {
+    let page = session.list(&json!({"limit": 1000})).await?;
+    let mut rows = page["payload"]["jobs"].as_array().cloned().unwrap_or_default();
+    let mut cursor = page["payload"]["next_cursor"].clone();
+    while let Some(more) = cursor.as_str().map(str::to_owned) {
+        let page = session.list(&json!({"limit": 1000, "cursor": more})).await?;
+        rows.extend(page["payload"]["jobs"].as_array().cloned().unwrap_or_default());
+        cursor = page["payload"]["next_cursor"].clone();
+        if cursor == more {
+            break;
+        }
+    }
+    match rows.into_iter().find(|row| row["parent_job_id"] == parent.id.as_str()) {
+        Some(row) => Ok(row),
+        None => broken("no job with the parent's id as parent_job_id is listed"),
+    }
+}
+
+async fn delegated(trial: &Trial<'_>) -> Judged {
+    let (mut session, job, refusal) = delegate(trial, &parent(&json!({})), &json!({})).await?;
+    expect(refusal.is_none(), || format!("it is refused with {refusal:?}"))?;
+    expect(session.seen.iter().any(|frame| is_event(frame, &job.id, "delegate")), || {
+        "no delegate event comes".to_owned()
+    })?;
+    if session.has("list_jobs") {
+        child(&mut session, &job).await?;
+        return Ok(());
+    }
+    let runs = session.seen.iter().any(|frame| kind(frame) == "job.event" && job_of(frame) != job.id);
+    expect(runs, || "no event of the sub-agent comes".to_owned())
+}
+
+async fn trace_is_forwarded(trial: &Trial<'_>) -> Judged {
+    let (mut session, job, _) = delegate(trial, &parent(&json!({})), &json!({})).await?;
+    let trace = [text(&job.accepted, "/payload/trace_id"), text(&job.accepted, "/trace_id")];
+    let trace = trace.into_iter().find(|id| !id.is_empty()).unwrap_or_default().to_owned();
+    if trace.is_empty() {
+        return not_offered("the parent has no trace");
+    }
+    let row = child(&mut session, &job).await?;
+    expect(text(&row, "/trace_id") == trace, || format!("the child's trace is {}", row["trace_id"]))
+}
+
+async fn not_covered(trial: &Trial<'_>) -> Judged {
+    let more = json!({"lease_request": {"agent.delegate": ["another-*"]}});
+    refused(trial, &more, &json!({}), "PERMISSION_DENIED").await
+}
+
+async fn subset(trial: &Trial<'_>) -> Judged {
+    let wider = json!({"lease_request": {"fs.read": ["/**"]}});
+    refused(trial, &parent(&json!({"fs.read": ["/ws/**"]})), &wider, "LEASE_SUBSET_VIOLATION").await
+}
+
+async fn subset_of_patterns(trial: &Trial<'_>) -> Judged {
+    let wider = json!({"lease_request": {"fs.read": ["/data/**"]}});
+    refused(trial, &parent(&json!({"fs.read": ["/data/*"]})), &wider, "LEASE_SUBSET_VIOLATION").await
+}
+
+async fn budget(trial: &Trial<'_>) -> Judged {
+    trial.session().await?.needs("cost.budget")?;
+    let more = json!({"lease_request": {"cost.budget": ["USD:5.01"]}});
+    refused(trial, &parent(&json!({"cost.budget": ["USD:5.00"]})), &more, "LEASE_SUBSET_VIOLATION").await
+}
+
+async fn spent_budget(trial: &Trial<'_>) -> Judged {
+    trial.session().await?.needs("cost.budget")?;
+    let spent = json!([{"name": "cost.x", "value": 3.0, "unit": "USD"}]);
+    let more = json!({"metrics": spent, "lease_request": {"cost.budget": ["USD:2.01"]}});
+    refused(trial, &parent(&json!({"cost.budget": ["USD:5.00"]})), &more, "LEASE_SUBSET_VIOLATION").await
+}
+
+async fn expiry(trial: &Trial<'_>) -> Judged {
+    trial.session().await?.needs("lease_expires_at")?;
+    let mut first = parent(&json!({}));
+    first["lease_constraints"] = json!({"expires_at": "2098-01-01T00:00:00Z"});
+    let later = json!({"lease_constraints": {"expires_at": "2099-01-01T00:00:00Z"}});
+    refused(trial, &first, &later, "LEASE_SUBSET_VIOLATION").await
+}
+
+async fn models(trial: &Trial<'_>) -> Judged {
+    trial.session().await?.needs("model.use")?;
+    let more = json!({"lease_request": {"model.use": ["tier-slow/*"]}});
+    refused(trial, &parent(&json!({"model.use": ["tier-fast/*"]})), &more, "LEASE_SUBSET_VIOLATION").await
+}
+
+/// A submit whose lease names models, which makes runtimes issue a credential.
+fn with_models(input: &Value) -> Value {
+    json!({"input": input, "lease_request": {"model.use": ["tier-fast/*"], "cost.budget": ["USD:1.00"]}})
+}
+
+/// Opens a session with credentials, and a job that has some.
+async fn issued<'a>(trial: &Trial<'a>, agent: &str, input: &Value) -> Judged<(Session<'a>, Job, Vec<Value>)> {
+    let mut session = trial.session().await?;
+    session.needs("provisioned_credentials")?;
+    let job = session.submit_with(agent, &with_models(input)).await?;
+    let credentials = job.accepted["payload"]["credentials"].as_array().cloned().unwrap_or_default();
+    if credentials.is_empty() {
+        return not_offered("the runtime issues no credential for a lease with model.use");
+    }
+    Ok((session, job, credentials))
+}
+
+async fn credential(trial: &Trial<'_>) -> Judged {
+    let (_, _, credentials) = issued(trial, &trial.agents().echo, &json!(1)).await?;
+    for credential in &credentials {
+        for member in ["/id", "/scheme", "/value", "/endpoint"] {
+            expect(!text(credential, member).is_empty(), || format!("a credential has no {}", &member[1..]))?;
+        }
+    }
+    Ok(())
+}
+
+async fn one_job(trial: &Trial<'_>) -> Judged {
+    let (_, _, first) = issued(trial, &trial.agents().echo, &json!(1)).await?;
+    let (_, _, second) = issued(trial, &trial.agents().echo, &json!(1)).await?;
+    let repeated = first.iter().any(|one| second.iter().any(|two| one["value"] == two["value"]));
+    expect(!repeated, || "two jobs have the same value".to_owned())
+}
+
+async fn rotation(trial: &Trial<'_>) -> Judged {
+    let value = format!("rotated-{}", trial.key("value"));
+    let (mut session, job, credentials) =
+        issued(trial, &trial.agents().rotate, &json!({"value": value, "wait_ms": 50})).await?;
+    session.terminal(&job.id).await?;
+    let statuses = session.bodies(&job.id, "status");
+    let Some(rotated) = statuses.iter().find(|body| body["phase"] == "credential_rotated") else {
+        return broken("no status credential_rotated comes");
+    };
+    let id = credentials.first().map(|credential| credential["id"].clone()).unwrap_or_default();
+    let names = [&rotated["id"], &rotated["credential_id"]];
+    expect(names.contains(&&id), || "it does not name the credential".to_owned())?;
+    expect(text(rotated, "/value") == value, || "it has not the new value".to_owned())
+}
+
+async fn not_listed(trial: &Trial<'_>) -> Judged {
+    let mut other = trial.other().await?;
+    let (_session, job, credentials) = issued(trial, &trial.agents().rotate, &json!({"wait_ms": 500})).await?;
+    let row = other.row(&job.id).await?.unwrap_or_default().to_string();
+    let shown = credentials.iter().any(|credential| row.contains(text(credential, "/value")));
+    expect(!shown, || "the value is in the list".to_owned())
+}
