@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use nuncio_tokio::arcp::ClientOptions;
 
-use super::Options;
 use super::frame::{code, kind, text};
+use super::options::Options;
 use super::report::{Report, Row, shown};
 use super::rule::Rule;
 use super::runtime::GROUPS;

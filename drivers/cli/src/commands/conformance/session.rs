@@ -4,9 +4,9 @@ use std::ops::{Deref, DerefMut};
 
 use serde_json::{Value, json};
 
+use super::agents::Agents;
+use super::finding::{Judged, broken, expect, not_offered};
 use super::frame::{code, gap, is_event, is_terminal, job_of, kind, seq, text};
-use super::rule::{Judged, broken, expect, not_offered};
-use super::trial::Agents;
 use super::wire::Wire;
 
 /// What a client needs to resume a session (§6.3).
@@ -59,7 +59,8 @@ impl DerefMut for Session<'_> {
 impl<'a> Session<'a> {
     pub(super) fn new(mut wire: Wire, welcome: Value, offered: &[&str], agents: &'a Agents) -> Session<'a> {
         let id = [text(&welcome, "/session_id"), text(&welcome, "/payload/session_id")];
-        wire.session_id = id.into_iter().find(|id| !id.is_empty()).unwrap_or_default().to_owned();
+        let id = id.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
+        id.clone_into(&mut wire.session_id);
         let listed = welcome.pointer("/payload/capabilities/features").and_then(Value::as_array);
         let listed = listed.into_iter().flatten().filter_map(Value::as_str);
         let features = listed.filter(|feature| offered.contains(feature)).map(str::to_owned).collect();
@@ -116,8 +117,11 @@ impl<'a> Session<'a> {
                 is_ours
                     && match kind(frame) {
                         "session.error" => true,
-                        // Some runtimes refuse a request with an error of a job that does not exist.
-                        "job.error" => !jobs.iter().any(|job| job == job_of(frame)) || seq(frame).is_none(),
+                        // Some runtimes refuse a request with an error of a job that does not exist, or of that with the key.
+                        "job.error" => {
+                            let is_known = jobs.iter().any(|job| job == job_of(frame));
+                            !is_known || seq(frame).is_none() || code(frame) == "DUPLICATE_KEY"
+                        }
                         name => name == reply && frame["payload"]["delegate_id"].is_null(),
                     }
             })
@@ -194,17 +198,16 @@ impl<'a> Session<'a> {
     /// answer an earlier message do not matter.
     pub(super) async fn fence(&mut self) -> Judged {
         let echo = &self.agents.echo;
-        let payload = self.submission(echo, &json!({"input": "fence"}))?;
+        let mark = format!("fence {}", self.seen.len());
+        let payload = self.submission(echo, &json!({ "input": mark }))?;
         let from = self.seen.len();
-        let id = self.request("job.submit", &payload).await;
-        let accepted = self.until(from, "job.accepted of another job", |frame| {
-            let request = frame["payload"]["request_id"].as_str();
-            kind(frame) == "job.accepted" && request.is_none_or(|request| request == id)
-        });
-        let job = job_of(&accepted.await?).to_owned();
-        let end = self.terminal(&job).await?;
+        self.request("job.submit", &payload).await;
+        let what = format!("the result of a job of {echo}, submitted afterwards,");
+        let end = self
+            .until(from, &what, |frame| kind(frame) == "job.result" && text(frame, "/payload/result/echoed") == mark);
+        let job = job_of(&end.await?).to_owned();
         self.jobs.push(job);
-        expect(kind(&end) == "job.result", || format!("a job of {echo} fails afterwards: {}", code(&end)))
+        Ok(())
     }
 
     /// Sends a cancel, with the job's id where each of the deployed runtimes looks for it; returns the id of the request.

@@ -48,6 +48,11 @@ impl Transcript {
         transcript
     }
 
+    /// Returns an empty transcript that knows the same secrets.
+    pub(super) fn without_frames(&self) -> Transcript {
+        Transcript { secrets: self.secrets.clone(), ..Transcript::default() }
+    }
+
     /// Returns the number of a new connection.
     pub(super) fn connect(&mut self) -> usize {
         self.connections += 1;
@@ -71,8 +76,10 @@ impl Transcript {
     /// Returns the frames, and how many earlier ones are left out.
     pub(super) fn shown(&self) -> (Vec<Entry>, usize) {
         // A secret may have been sent before it was known to be one.
-        let shown =
-            self.entries.iter().cloned().map(|entry| Entry { frame: self.without_secrets(&entry.frame), ..entry });
+        let shown = self.entries.iter().map(|entry| {
+            let frame = self.without_secrets(&entry.frame);
+            Entry { connection: entry.connection, direction: entry.direction, frame }
+        });
         (shown.collect(), self.left_out)
     }
 

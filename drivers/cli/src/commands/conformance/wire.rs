@@ -16,8 +16,8 @@ use nuncio_tokio::io::{Stream, connect};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::finding::{Judged, broken};
 use super::frame::kind;
-use super::rule::{Judged, broken};
 use super::transcript::{Direction, Transcript};
 
 /// The longest frame that is received.
@@ -38,6 +38,10 @@ pub(super) enum Arrival {
     Silence,
 }
 
+/// How a connection has ended: the code of the close frame, if one came.
+#[derive(Clone, Copy)]
+struct Goodbye(Option<u16>);
+
 pub(super) struct Wire {
     link: Link,
     stream: Stream,
@@ -45,7 +49,7 @@ pub(super) struct Wire {
     connection: usize,
     patience: Duration,
     sent: u32,
-    ended: Option<Option<u16>>,
+    ended: Option<Goodbye>,
     /// Whether pings of the session are answered.
     pub(super) answers_pings: bool,
     /// The session, once there is one.
@@ -103,10 +107,6 @@ impl Wire {
         Wire { link, stream, log, connection, patience, sent: 0, ended: None, answers_pings: true, session_id, seen }
     }
 
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
-    }
-
     /// Returns an envelope with a new id.
     pub(super) fn envelope(&mut self, kind: &str, payload: &Value) -> Value {
         self.sent += 1;
@@ -142,7 +142,7 @@ impl Wire {
     pub(super) async fn arrival(&mut self, limit: Duration) -> Arrival {
         let deadline = Instant::now() + limit;
         loop {
-            if let Some(code) = self.ended {
+            if let Some(Goodbye(code)) = self.ended {
                 return Arrival::Ended(code);
             }
             match self.event(deadline).await {
@@ -152,7 +152,7 @@ impl Wire {
                     let code = matches!(closed.cause, nuncio_link::Cause::Peer).then_some(closed.code);
                     let note = format!("(the connection ended: {} {})", closed.code, closed.reason);
                     self.log.borrow_mut().add(self.connection, Direction::Received, note.trim_end());
-                    self.ended = Some(code);
+                    self.ended = Some(Goodbye(code));
                 }
                 Some(LinkEvent::Frame(text)) => {
                     self.log.borrow_mut().add(self.connection, Direction::Received, &text);
@@ -172,8 +172,8 @@ impl Wire {
     /// Answers a ping of the session.
     pub(super) async fn pong(&mut self, ping: &Value) {
         let received_at = crate::time::now().to_rfc3339();
-        let pong = json!({"ping_nonce": ping["payload"]["nonce"], "received_at": received_at});
-        self.request("session.pong", &pong).await;
+        let payload = json!({"ping_nonce": ping["payload"]["nonce"], "received_at": received_at});
+        self.request("session.pong", &payload).await;
     }
 
     /// Waits for the next frame, without which the rule is broken.

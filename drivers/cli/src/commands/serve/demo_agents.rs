@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nuncio_tokio::arcp::{ErrorCode, Failure, JobContext, Level, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,12 +74,27 @@ async fn progress(input: Option<Progress>, ctx: JobContext) -> Result<Value, Fai
 #[derive(Deserialize)]
 #[serde(default)]
 struct Chunks {
-    chunks: Vec<String>,
+    chunks: Vec<Chunk>,
+}
+
+/// A text, or a text with its encoding as in an event.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Chunk {
+    Text(String),
+    Encoded { data: String, encoding: Encoding },
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Encoding {
+    Utf8,
+    Base64,
 }
 
 impl Default for Chunks {
     fn default() -> Chunks {
-        Chunks { chunks: vec!["hello ".to_owned(), "world\n".to_owned()] }
+        Chunks { chunks: ["hello ", "world\n"].map(|text| Chunk::Text(text.to_owned())).into() }
     }
 }
 
@@ -85,7 +102,13 @@ async fn chunks(input: Option<Chunks>, ctx: JobContext) -> Result<Output, Failur
     let Chunks { chunks } = input.unwrap_or_default();
     let mut writer = ctx.writer();
     for chunk in &chunks {
-        writer.write_text(chunk).await?;
+        match chunk {
+            Chunk::Text(data) | Chunk::Encoded { data, encoding: Encoding::Utf8 } => writer.write_text(data).await?,
+            Chunk::Encoded { data, encoding: Encoding::Base64 } => {
+                let bytes = STANDARD.decode(data).map_err(|error| Failure::invalid(error.to_string()))?;
+                writer.write_bytes(&bytes).await?;
+            }
+        }
     }
     writer.finish().await?;
     Ok(Output::streamed(format!("{} chunks", chunks.len())))

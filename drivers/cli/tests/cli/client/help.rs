@@ -3,7 +3,7 @@
 use super::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "demo",
     "serve",
     "submit",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 19] = [
     "caracal",
     "replay",
     "journal",
+    "conformance",
     "completions",
     "man",
 ];

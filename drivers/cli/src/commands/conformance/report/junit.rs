@@ -1,8 +1,8 @@
-//! The results as JUnit XML, which CI systems read.
+//! The results as `JUnit` XML, which CI systems read.
 
 use std::fmt::Write as _;
 
-use super::{Outcome, Row};
+use super::row::{Outcome, Row};
 use crate::text::sanitize;
 
 /// Returns the document: a test suite for each group, a test case for each rule.
@@ -51,8 +51,8 @@ fn escaped(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::document;
-    use crate::commands::conformance::report::Row;
-    use crate::commands::conformance::rule::{Level, broken, not_offered};
+    use crate::commands::conformance::finding::{Level, broken, not_offered};
+    use crate::commands::conformance::report::row::Row;
     use crate::commands::conformance::transcript::{Direction, Transcript};
 
     #[test]

@@ -1,107 +1,16 @@
 //! What a run of the suite has found, and how it is printed.
 
 mod junit;
+mod row;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use console::Style;
 use serde::Serialize;
 
-use super::rule::{Finding, Judged, Level};
-use super::transcript::{Direction, Entry, Transcript};
 use crate::error::Error;
-use crate::text::{json, sanitize};
-
-/// The result of one rule.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Row {
-    pub(super) section: &'static str,
-    pub(super) name: String,
-    pub(super) level: Level,
-    /// What the specification asks for, in our words.
-    pub(super) rule: &'static str,
-    pub(super) group: &'static str,
-    pub(super) outcome: Outcome,
-    /// What the peer did, or why the rule was not judged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
-    /// The last frames before a failure.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) frames: Vec<Entry>,
-    /// How many earlier frames are not shown.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(super) frames_left_out: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
-    Passed,
-    Failed,
-    NotOffered,
-}
-
-/// The name of a rule as it is shown and selected: `jobs-outlive-connections`.
-pub(super) fn shown(name: &str) -> String {
-    name.replace('_', "-")
-}
-
-impl Row {
-    /// Makes the row of a rule from what judging it has found.
-    pub(super) fn new(
-        (section, name, level, rule): (&'static str, &str, Level, &'static str),
-        group: &'static str,
-        judged: Judged,
-        transcript: &Transcript,
-    ) -> Row {
-        let (outcome, reason) = match judged {
-            Ok(()) => (Outcome::Passed, None),
-            Err(Finding::Broken(reason)) => (Outcome::Failed, Some(transcript.without_secrets(&reason))),
-            Err(Finding::NotOffered(reason)) => (Outcome::NotOffered, Some(reason)),
-        };
-        let (frames, frames_left_out) = match outcome {
-            Outcome::Failed => transcript.shown(),
-            Outcome::Passed | Outcome::NotOffered => (Vec::new(), 0),
-        };
-        Row { section, name: shown(name), level, rule, group, outcome, reason, frames, frames_left_out }
-    }
-
-    /// Returns the lines for people.
-    fn lines(&self) -> Vec<String> {
-        let (label, style) = match self.outcome {
-            Outcome::Passed => ("pass", Style::new().green()),
-            Outcome::Failed => ("FAIL", Style::new().red().bold()),
-            Outcome::NotOffered => ("not offered", Style::new().dim()),
-        };
-        let name = format!("{}/{}", self.section, self.name);
-        let head = format!("{}  {:9}  {name}", style.apply_to(format!("{label:11}")), self.level);
-        let reason = self.reason.as_deref().map(sanitize).unwrap_or_default();
-        match self.outcome {
-            Outcome::Passed => vec![head],
-            Outcome::NotOffered => vec![format!("{head}: {reason}")],
-            Outcome::Failed => {
-                let mut lines = vec![head, format!("    rule:  {}", self.rule), format!("    found: {reason}")];
-                if self.frames_left_out > 0 {
-                    lines.push(format!("    … {} earlier frames", self.frames_left_out));
-                }
-                lines.extend(self.frames.iter().map(|entry| {
-                    let arrow = match entry.direction {
-                        Direction::Sent => "->",
-                        Direction::Received => "<-",
-                    };
-                    format!("    {} {arrow} {}", entry.connection, sanitize(&entry.frame))
-                }));
-                lines
-            }
-        }
-    }
-}
+use crate::text::json;
+pub(super) use row::{Outcome, Row, shown};
 
 /// How rows are printed on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +56,7 @@ impl Report {
         self.rows.iter().filter(|row| row.outcome == outcome).count()
     }
 
-    /// Prints the summary, and writes the file for JUnit; returns whether no rule is broken.
+    /// Prints the summary, and writes the file for `JUnit`; returns whether no rule is broken.
     pub(super) fn finish(&self, junit: Option<&Path>) -> Result<bool, Error> {
         let [passed, failed, not_offered] =
             [Outcome::Passed, Outcome::Failed, Outcome::NotOffered].map(|outcome| self.count(outcome));
@@ -187,7 +96,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::{Format, Outcome, Report, Row};
-    use crate::commands::conformance::rule::{Judged, Level, broken, not_offered};
+    use crate::commands::conformance::finding::{Judged, Level, broken, not_offered};
     use crate::commands::conformance::transcript::{Direction, Transcript};
 
     fn row(name: &str, judged: Judged) -> Row {

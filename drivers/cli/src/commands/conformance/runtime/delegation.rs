@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::commands::conformance::frame::{is_event, job_of, kind, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, not_offered, rules};
+use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
+use crate::commands::conformance::frame::{is_event, job_of, seq, text};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Job, Session};
 use crate::commands::conformance::trial::Trial;
 
@@ -46,15 +47,17 @@ async fn delegate<'a>(trial: &Trial<'a>, parent: &Value, child: &Value) -> Judge
 
 /// Delegates what must be refused with a code.
 async fn refused(trial: &Trial<'_>, first: &Value, wanted: &Value, due: &str) -> Judged {
-    let (mut session, job, refusal) = delegate(trial, &parent(&json!({})), &json!({})).await?;
-    if refusal.is_some() || child(&mut session, &job).await.is_err() {
+    let (session, job, refusal) = delegate(trial, &parent(&json!({})), &json!({})).await?;
+    if refusal.is_some() || child(&session, &job).is_none() {
         return not_offered("the runtime starts no job for a delegation");
     }
-    let (_, _, refusal) = delegate(trial, first, wanted).await?;
-    match refusal {
-        Some(code) => expect(code == due, || format!("it is refused with {code}")),
-        None => broken("it is not refused"),
+    let (session, job, refusal) = delegate(trial, first, wanted).await?;
+    if let Some(code) = refusal {
+        return expect(code == due, || format!("it is refused with {code}"));
     }
+    expect(child(&session, &job).is_none(), || "a job of the sub-agent starts".to_owned())?;
+    // The refusal may be told by an event of another kind.
+    expect(session.seen.iter().any(|frame| frame.to_string().contains(due)), || format!("nothing says {due}"))
 }
 
 /// A parent that may delegate, with more in its lease.
@@ -66,48 +69,28 @@ fn parent(more: &Value) -> Value {
     json!({ "lease_request": lease })
 }
 
-/// The row of the job that a parent has delegated.
-async fn child(session: &mut Session<'_>, parent: &Job) -> Judged<Value> {
-    let page = session.list(&json!({"limit": 1000})).await?;
-    let mut rows = page["payload"]["jobs"].as_array().cloned().unwrap_or_default();
-    let mut cursor = page["payload"]["next_cursor"].clone();
-    while let Some(more) = cursor.as_str().map(str::to_owned) {
-        let page = session.list(&json!({"limit": 1000, "cursor": more})).await?;
-        rows.extend(page["payload"]["jobs"].as_array().cloned().unwrap_or_default());
-        cursor = page["payload"]["next_cursor"].clone();
-        if cursor == more {
-            break;
-        }
-    }
-    match rows.into_iter().find(|row| row["parent_job_id"] == parent.id.as_str()) {
-        Some(row) => Ok(row),
-        None => broken("no job with the parent's id as parent_job_id is listed"),
-    }
+/// A frame of the job that a parent has delegated: the only other job of its session.
+fn child<'s>(session: &'s Session<'_>, parent: &Job) -> Option<&'s Value> {
+    session.seen.iter().find(|frame| seq(frame).is_some() && job_of(frame) != parent.id)
 }
 
 async fn delegated(trial: &Trial<'_>) -> Judged {
-    let (mut session, job, refusal) = delegate(trial, &parent(&json!({})), &json!({})).await?;
+    let (session, job, refusal) = delegate(trial, &parent(&json!({})), &json!({})).await?;
     expect(refusal.is_none(), || format!("it is refused with {refusal:?}"))?;
-    expect(session.seen.iter().any(|frame| is_event(frame, &job.id, "delegate")), || {
-        "no delegate event comes".to_owned()
-    })?;
-    if session.has("list_jobs") {
-        child(&mut session, &job).await?;
-        return Ok(());
-    }
-    let runs = session.seen.iter().any(|frame| kind(frame) == "job.event" && job_of(frame) != job.id);
-    expect(runs, || "no event of the sub-agent comes".to_owned())
+    let shown = session.seen.iter().any(|frame| is_event(frame, &job.id, "delegate"));
+    expect(shown, || "no delegate event comes".to_owned())?;
+    expect(child(&session, &job).is_some(), || "no event of the sub-agent's job comes".to_owned())
 }
 
 async fn trace_is_forwarded(trial: &Trial<'_>) -> Judged {
-    let (mut session, job, _) = delegate(trial, &parent(&json!({})), &json!({})).await?;
+    let (session, job, _) = delegate(trial, &parent(&json!({})), &json!({})).await?;
+    let Some(child) = child(&session, &job) else { return not_offered("the runtime starts no job for a delegation") };
     let trace = [text(&job.accepted, "/payload/trace_id"), text(&job.accepted, "/trace_id")];
-    let trace = trace.into_iter().find(|id| !id.is_empty()).unwrap_or_default().to_owned();
+    let trace = trace.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
     if trace.is_empty() {
         return not_offered("the parent has no trace");
     }
-    let row = child(&mut session, &job).await?;
-    expect(text(&row, "/trace_id") == trace, || format!("the child's trace is {}", row["trace_id"]))
+    expect(text(child, "/trace_id") == trace, || format!("the child's trace is {}", child["trace_id"]))
 }
 
 async fn not_covered(trial: &Trial<'_>) -> Judged {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::commands::conformance::finding::{Judged, broken, expect};
 use crate::commands::conformance::frame::{gap, job_of, kind, seq, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::trial::Trial;
 
 rules! {

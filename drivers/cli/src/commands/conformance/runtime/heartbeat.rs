@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
 use crate::commands::conformance::frame::{code, kind, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, not_offered, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::Point;
 use crate::commands::conformance::trial::{FEATURES, Trial};
 use crate::commands::conformance::wire::Arrival;
@@ -63,7 +64,7 @@ async fn idle_peer(trial: &Trial<'_>) -> Judged {
     };
     let mut session = trial.session_with(&FEATURES).await?;
     session.answers_pings = false;
-    match session.arrival(interval * 2).await {
+    match session.arrival(interval * 2 + Duration::from_secs(1)).await {
         Arrival::Frame(_) => Ok(()),
         Arrival::Garbage => broken("what comes is no JSON object"),
         Arrival::Ended(_) => broken("the connection ends without a ping"),

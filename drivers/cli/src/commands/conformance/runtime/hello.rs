@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
 use crate::commands::conformance::frame::{kind, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, not_offered, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::Answer;
 use crate::commands::conformance::trial::{FEATURES, Trial};
 use crate::commands::conformance::wire::Arrival;
@@ -31,7 +32,7 @@ async fn bad_token(trial: &Trial<'_>) -> Judged {
     hello["auth"]["token"] = format!("wrong-{}", trial.target.run).into();
     let code = refusal(trial, &hello, "to an invalid token").await?;
     expect(code == "UNAUTHENTICATED", || match code.as_str() {
-        "" => "the connection ends without an error".to_owned(),
+        "" => "no error says so".to_owned(),
         code => format!("it is refused with {code}"),
     })
 }

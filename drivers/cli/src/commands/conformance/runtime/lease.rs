@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::commands::conformance::finding::{Judged, broken, expect};
 use crate::commands::conformance::frame::{code, kind, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Job, Session};
 use crate::commands::conformance::trial::Trial;
 
@@ -122,9 +123,9 @@ async fn expire<'a>(trial: &Trial<'a>) -> Judged<(Session<'a>, Job, Value)> {
     let mut session = trial.session().await?;
     session.needs("lease_expires_at")?;
     let now = crate::time::now();
-    let end = nuncio_tokio::arcp::Time(now.0.saturating_add(micros(Duration::from_secs(1)))).to_rfc3339();
+    let end = nuncio_tokio::arcp::Time(now.0.saturating_add(micros(Duration::from_secs(2)))).to_rfc3339();
     let ops = json!([
-        {"cap": "tool.call", "target": "t", "call_id": "early"}, {"sleep_ms": 1_300},
+        {"cap": "tool.call", "target": "t", "call_id": "early"}, {"sleep_ms": 2_300},
         {"cap": "tool.call", "target": "t", "call_id": "late"}, {"sleep_ms": 10_000},
     ]);
     let more = json!({

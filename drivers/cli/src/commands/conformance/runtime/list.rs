@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
 use crate::commands::conformance::frame::{kind, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, not_offered, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Job, Session};
 use crate::commands::conformance::trial::Trial;
 
@@ -59,8 +60,11 @@ async fn list(trial: &Trial<'_>) -> Judged {
 
 async fn rows(trial: &Trial<'_>) -> Judged {
     let mut session = trial.session().await?;
-    let (job, _) = session.run(&trial.agents().echo, &json!(1)).await?;
-    let Some(row) = session.row(&job.id).await? else { return broken("a job that has just ended is not listed") };
+    session.needs("list_jobs")?;
+    let job = long(&mut session, trial).await?;
+    let row = session.row(&job.id).await?;
+    stop(&mut session, &job).await;
+    let Some(row) = row else { return broken("a running job is not listed") };
     row_fault(&row).map_or(Ok(()), broken)
 }
 
@@ -103,11 +107,14 @@ async fn filter_agent(trial: &Trial<'_>) -> Judged {
 
 async fn filter_time(trial: &Trial<'_>) -> Judged {
     let mut session = trial.session().await?;
-    let (job, _) = session.run(&trial.agents().echo, &json!(1)).await?;
-    let early = ids(&mut session, &json!({"filter": {"created_after": "2099-01-01T00:00:00Z"}})).await?;
-    expect(early.is_empty(), || "a job is listed that was created before".to_owned())?;
-    let Some(row) = session.row(&job.id).await? else { return broken("a job that has just ended is not listed") };
-    expect(text(&row, "/created_at") < "2099", || "its creation lies in the future".to_owned())
+    session.needs("list_jobs")?;
+    let job = long(&mut session, trial).await?;
+    let later = ids(&mut session, &json!({"filter": {"created_after": "2099-01-01T00:00:00Z"}})).await?;
+    let filter = json!({"filter": {"created_after": "2020-01-01T00:00:00Z", "status": ["running"]}, "limit": 1000});
+    let earlier = ids(&mut session, &filter).await?;
+    stop(&mut session, &job).await;
+    expect(later.is_empty(), || "a job is listed that was created before".to_owned())?;
+    expect(earlier.contains(&job.id), || "a job that was created later is missing".to_owned())
 }
 
 async fn cursor(trial: &Trial<'_>) -> Judged {

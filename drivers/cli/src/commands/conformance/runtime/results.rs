@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::commands::conformance::finding::{Judged, broken, expect};
 use crate::commands::conformance::frame::{code, kind, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::trial::Trial;
 
 rules! {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
 use crate::commands::conformance::frame::{gap, is_terminal, job_of, kind, seq, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, not_offered, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Point, Session};
 use crate::commands::conformance::trial::Trial;
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
 use crate::commands::conformance::frame::{code, is_event, is_terminal, job_of, kind, seq, text};
-use crate::commands::conformance::rule::{Judged, broken, expect, not_offered, rules};
+use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Answer, Session};
 use crate::commands::conformance::trial::Trial;
 
@@ -54,7 +55,7 @@ async fn cancel_order(trial: &Trial<'_>) -> Judged {
 
 async fn cancelled_stays_cancelled(trial: &Trial<'_>) -> Judged {
     let mut session = trial.session().await?;
-    let job = session.submit(&trial.agents().stubborn, &json!({"ms": 300})).await?;
+    let job = session.submit(&trial.agents().stubborn, &json!({"ms": 1500})).await?;
     session.cancel(&job.id).await;
     is_cancelled(&session.terminal(&job.id).await?)
 }
@@ -125,8 +126,10 @@ async fn resolved_version(trial: &Trial<'_>) -> Judged {
     let accepted = text(&job.accepted, "/payload/agent").to_owned();
     expect(resolves(&accepted), || format!("job.accepted shows {accepted:?}"))?;
     if session.has("list_jobs") {
-        let row = session.row(&job.id).await?.unwrap_or_default();
-        expect(resolves(text(&row, "/agent")), || format!("the list shows {}", row["agent"]))?;
+        // A runtime need not list a job that has ended.
+        if let Some(row) = session.row(&job.id).await? {
+            expect(resolves(text(&row, "/agent")), || format!("the list shows {}", row["agent"]))?;
+        }
     }
     Ok(())
 }
@@ -167,14 +170,14 @@ async fn history(trial: &Trial<'_>) -> Judged {
     watcher.subscribe(&json!({"job_id": job.id, "from_event_seq": 0, "history": true})).await?;
     owner.terminal(&job.id).await?;
     watcher.terminal(&job.id).await?;
-    let (all, watched) = (stream(&owner, &job.id), stream(&watcher, &job.id));
-    expect(all == watched, || format!("{} of {} events come, or in another order", watched.len(), all.len()))
+    let (all, some) = (stream(&owner, &job.id), stream(&watcher, &job.id));
+    expect(all == some, || format!("{} of {} events come, or in another order", some.len(), all.len()))
 }
 
 async fn live_only(trial: &Trial<'_>) -> Judged {
     let (mut owner, mut watcher) = (trial.session().await?, trial.session().await?);
     owner.needs("progress")?;
-    let job = owner.submit(&trial.agents().slow, &json!({"ticks": 20, "tick_ms": 20})).await?;
+    let job = owner.submit(&trial.agents().slow, &json!({"ticks": 100, "tick_ms": 20})).await?;
     owner.event(&job.id, "progress", |body| body["current"].as_u64() >= Some(5)).await?;
     watcher.subscribe(&json!({"job_id": job.id})).await?;
     watcher.terminal(&job.id).await?;
@@ -186,11 +189,12 @@ async fn live_only(trial: &Trial<'_>) -> Judged {
 async fn current_budget(trial: &Trial<'_>) -> Judged {
     let (mut owner, mut watcher) = (trial.session().await?, trial.session().await?);
     owner.needs("cost.budget")?;
-    let input = json!({"ops": [{"metric": {"name": "cost.x", "value": 1.5, "unit": "USD"}}, {"sleep_ms": 1500}]});
+    let input = json!({"ops": [{"metric": {"name": "cost.x", "value": 1.5, "unit": "USD"}}, {"sleep_ms": 30_000}]});
     let more = json!({"input": input, "lease_request": {"cost.budget": ["USD:5.00"]}});
     let job = owner.submit_with(&trial.agents().ops, &more).await?;
     owner.event(&job.id, "metric", |body| body["name"] == "cost.x").await?;
     let subscribed = watcher.subscribe(&json!({"job_id": job.id})).await?;
+    owner.cancel(&job.id).await;
     let budget = &subscribed["payload"]["budget"];
     expect(budget["USD"].as_f64() == Some(3.5), || format!("after 1.50 of 5.00 were spent the budget is {budget}"))
 }
@@ -227,7 +231,7 @@ async fn unknown_job(trial: &Trial<'_>) -> Judged {
 async fn unsubscribe(trial: &Trial<'_>) -> Judged {
     let (mut owner, mut watcher) = (trial.session().await?, trial.session().await?);
     owner.needs("progress")?;
-    let job = owner.submit(&trial.agents().slow, &json!({"ticks": 25, "tick_ms": 20})).await?;
+    let job = owner.submit(&trial.agents().slow, &json!({"ticks": 100, "tick_ms": 20})).await?;
     watcher.subscribe(&json!({"job_id": job.id})).await?;
     watcher.event(&job.id, "progress", |_| true).await?;
     watcher.request("job.unsubscribe", &json!({"job_id": job.id})).await;

@@ -1,0 +1,80 @@
+//! The options of `nuncio conformance`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_tokio::arcp::Secret;
+
+use super::agents::Agents;
+use super::report::Format;
+use crate::connection::raw::{TokenOptions, secret};
+use crate::connection::tls::TlsOptions;
+use crate::time::positive_duration;
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio conformance ws://127.0.0.1:7777/arcp --token s3cret
+  nuncio conformance ws://127.0.0.1:7777/arcp --only §6.3 --json
+  nuncio conformance --serve 127.0.0.1:7778
+
+Each rule of the specification has a row: pass, FAIL, or not offered, if the
+runtime lacks the feature or the agent that the rule is about. A failure shows
+the rule, what was found, and the last frames, without secrets.
+
+The agents are those of `interop_agents`, an example of Nuncio's source; flags
+name others. A rule whose agent is missing is not offered. Rules about
+heartbeats, and about the end of the resume window, are judged only if these
+times fit into --timeout.
+
+Exit codes:
+  0    no rule is broken
+  1    a rule is broken
+  2    the rules could not be judged: invalid usage, an unreachable runtime, or
+       a token that it refuses";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// URL of the runtime to judge, such as `ws://127.0.0.1:7777/arcp`
+    #[arg(value_name = "URL", required_unless_present = "serve")]
+    pub(super) url: Option<String>,
+    /// Judge a client instead: listen on this address, and play a runtime for the client that connects. It should submit a
+    /// job, with any token, follow it to its end, and close its session
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["url", "only"])]
+    pub(super) serve: Option<String>,
+    /// Judge only these rules: a section such as §6.3, or a rule such as §6.3/replay. Repeat it for several
+    #[arg(long, value_name = "§/NAME")]
+    pub(super) only: Vec<String>,
+    /// Print a JSON object per rule and line, and a summary as the last line
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print only a table in Markdown, with the number of rules of each group
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
+    /// Also write the results to this file as `JUnit` XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// How long to wait for a frame that is due; with --serve, for a client that is quiet or does not come back
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
+    pub(super) timeout: Duration,
+    /// Bearer token of another principal, for the rules about what it may not see
+    #[arg(long, value_name = "TOKEN", value_parser = secret, help_heading = "Connection")]
+    pub(super) other_token: Option<Secret>,
+    #[command(flatten)]
+    pub(super) token: TokenOptions,
+    #[command(flatten)]
+    pub(super) tls: TlsOptions,
+    #[command(flatten)]
+    pub(super) agents: Agents,
+}
+
+impl Options {
+    pub(super) fn format(&self) -> Format {
+        match (self.json, self.markdown) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Markdown,
+            (false, false) => Format::Lines,
+        }
+    }
+}
