@@ -8,6 +8,7 @@
 //! - [`restart`]: the Python client across a runtime that is killed and started again.
 //! - [`cap`]: CAP with a real nats-server, a real redis-server and the Python SDKs 2.10.0 and 2.17.0.
 //! - [`caracal`]: the coordinator of Caracal with the Python SDKs 0.1.1 and 1.0.0.
+//! - [`conformance`]: `nuncio conformance` with both drivers, and with the runtime of the Python SDK.
 //! - [`python_runtime`]: our client against the same agents on the Python SDK (`py/python_runtime.py`).
 //!
 //! The Python client's stdio transport is not covered: `interop_agents` serves no stdio (`nuncio serve --stdio` does).
@@ -16,6 +17,7 @@
 mod cap;
 mod caracal;
 mod cases;
+mod conformance;
 mod own_loop;
 mod python_runtime;
 mod restart;
