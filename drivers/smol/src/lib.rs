@@ -107,6 +107,8 @@ mod stream;
 mod thread;
 
 pub use driver::Smol;
+/// Bytes to frames and back, for programs that speak raw frames.
+pub use nuncio_link as link;
 #[cfg(feature = "console")]
 #[doc(inline)]
 pub use nuncio_shared::console;

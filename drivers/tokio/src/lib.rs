@@ -113,6 +113,8 @@ mod thread;
 
 pub use driver::Tokio;
 pub use idle::IdleLimit;
+/// Bytes to frames and back, for programs that speak raw frames.
+pub use nuncio_link as link;
 #[doc(inline)]
 pub use nuncio_shared::{auth, io};
 pub use socket::Listener;

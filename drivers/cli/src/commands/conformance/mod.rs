@@ -28,8 +28,8 @@ pub(crate) use options::Options;
 
 pub(crate) async fn run(options: Options) -> Exit {
     let judged = match &options.serve {
-        Some(address) => client::judge(&options, address).await,
-        None => run::judge(&options).await,
+        Some(address) => client::judge_client(&options, address).await,
+        None => run::judge_runtime(&options).await,
     };
     match judged {
         Ok(true) => Exit::Success,

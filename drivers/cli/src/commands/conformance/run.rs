@@ -16,7 +16,7 @@ use super::wire::{Arrival, Wire};
 use crate::error::Error;
 
 /// Judges a runtime; returns whether no rule is broken.
-pub(super) async fn judge(options: &Options) -> Result<bool, Error> {
+pub(super) async fn judge_runtime(options: &Options) -> Result<bool, Error> {
     let rules = selected(&options.only)?;
     let target = target(options)?;
     greet(&target).await?;
@@ -62,8 +62,8 @@ fn target(options: &Options) -> Result<Target, Error> {
     let url = options.url.as_deref().unwrap_or_default();
     let url =
         ClientOptions::new(url).map_err(|error| Error::Usage(format!("{error}; write it as ws://HOST:PORT/arcp")))?;
-    let mut run = [0; 8];
-    getrandom::fill(&mut run).map_err(|error| Error::System(std::io::Error::other(error)))?;
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| Error::System(std::io::Error::other(error)))?;
     Ok(Target {
         url,
         tls: options.tls.client_tls()?,
@@ -71,7 +71,7 @@ fn target(options: &Options) -> Result<Target, Error> {
         other_token: options.other_token.clone(),
         agents: options.agents.clone(),
         patience: options.timeout,
-        run: format!("{:016x}", u64::from_ne_bytes(run)),
+        run: format!("{:016x}", u64::from_ne_bytes(seed)),
     })
 }
 

@@ -142,10 +142,10 @@ impl<'a> Trial<'a> {
     async fn greet(&self, hello: &Value, features: &[&str]) -> Judged<Session<'a>> {
         let mut wire = self.open().await?;
         wire.request("session.hello", hello).await;
-        let welcome = wire.next("session.welcome").await?;
-        match kind(&welcome) {
-            "session.welcome" => Ok(Session::new(wire, welcome, features, self.agents())),
-            other => broken(format!("the hello is answered with {other} {}", code(&welcome))),
+        let answer = wire.next("session.welcome").await?;
+        match kind(&answer) {
+            "session.welcome" => Ok(Session::new(wire, answer, features, self.agents())),
+            other => broken(format!("the hello is answered with {other} {}", code(&answer))),
         }
     }
 

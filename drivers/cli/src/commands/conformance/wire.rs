@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
-use nuncio_link::{ClientOptions, Link, LinkEvent, ServerOptions};
 use nuncio_tokio::Tokio;
 use nuncio_tokio::arcp::HostPolicy;
 use nuncio_tokio::auth::{Authorities, ClientTls};
 use nuncio_tokio::io::{Stream, connect};
+use nuncio_tokio::link::{ClientOptions, Link, LinkEvent, ServerOptions};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -149,7 +149,7 @@ impl Wire {
                 None => return Arrival::Silence,
                 Some(LinkEvent::Open(_)) => {}
                 Some(LinkEvent::Closed(closed)) => {
-                    let code = matches!(closed.cause, nuncio_link::Cause::Peer).then_some(closed.code);
+                    let code = matches!(closed.cause, nuncio_tokio::link::Cause::Peer).then_some(closed.code);
                     let note = format!("(the connection ended: {} {})", closed.code, closed.reason);
                     self.log.borrow_mut().add(self.connection, Direction::Received, note.trim_end());
                     self.ended = Some(Goodbye(code));
@@ -224,7 +224,7 @@ impl Wire {
 
     /// Closes the connection with a close frame.
     pub(super) async fn close(&mut self) {
-        self.link.close(nuncio_link::code::NORMAL, "done");
+        self.link.close(nuncio_tokio::link::code::NORMAL, "done");
         self.flush().await;
     }
 

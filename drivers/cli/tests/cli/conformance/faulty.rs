@@ -1,7 +1,7 @@
 //! A runtime with a fault: a proxy in front of a working one that changes its frames.
 
-use nuncio_link::{ClientOptions, Link, LinkEvent, LinkOptions, ServerOptions};
 use nuncio_tokio::arcp::HostPolicy;
+use nuncio_tokio::link::{ClientOptions, Link, LinkEvent, LinkOptions, ServerOptions};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -18,7 +18,7 @@ use play::Play;
 use rules::{ClientRule, RULES};
 
 /// Judges the client that connects; returns whether no rule is broken.
-pub(super) async fn judge(options: &Options, address: &str) -> Result<bool, Error> {
+pub(super) async fn judge_client(options: &Options, address: &str) -> Result<bool, Error> {
     let failed = |error| Error::Address(address.to_owned(), error);
     let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
@@ -27,10 +27,11 @@ pub(super) async fn judge(options: &Options, address: &str) -> Result<bool, Erro
     let mut play = Play::new(options.timeout, Rc::clone(&log));
     play.run(&listener).await;
     let mut report = Report::new(options.format());
-    for ClientRule { section, name, level, sentence, about, judge } in RULES {
+    for rule in RULES {
+        let ClientRule { section, name, level, sentence, about, .. } = rule;
         let mut frames = log.borrow().without_frames();
         play.recording.show(about, &mut frames);
-        let row = Row::new((section, name, *level, sentence), "a client", judge(&play.recording), &frames);
+        let row = Row::new((section, name, *level, sentence), "a client", (rule.judge)(&play.recording), &frames);
         report.add(row)?;
     }
     report.finish(options.junit.as_deref())
