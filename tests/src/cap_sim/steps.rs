@@ -96,7 +96,7 @@ impl Sim {
             Step::CrashRouter => self.crash_router_soon(draw),
             Step::Trust => self.change_trust(draw),
             Step::SetClocks if self.trust() == Trust::Production && draw.chance(50) => {
-                self.turn_back_clocks(client, draw)
+                self.turn_back_clocks(client, draw);
             }
             Step::SetClocks => self.set_clocks(draw),
         }

@@ -13,7 +13,7 @@ use super::Runtime;
 use super::host::{Denied, JobKey, QuestionId};
 use super::jobs::questions::Questions;
 use crate::arcp::wire::question::{Decision, Question};
-use crate::lease::{Lease, Operation};
+use crate::lease::Operation;
 use crate::time::Time;
 
 impl Runtime {
@@ -62,16 +62,17 @@ impl Runtime {
         }
     }
 
-    /// Returns whether an operation is one that people decide about. One that takes more than the work of a comparison to
-    /// find out is.
+    /// Returns whether an operation is one that people decide about, or one for which it takes more than
+    /// [`Limits::pattern_work`](crate::arcp::Limits::pattern_work) steps to find that out.
     fn needs_approval(&mut self, operation: &Operation) -> bool {
         if self.config.ask_first.is_empty() {
             return false;
         }
-        let mut work = Lease::MAX_WORK;
+        let max = self.config.limits.pattern_work;
+        let mut work = max;
         let is_marked = self.config.ask_first.covers_within(operation, &mut work);
-        self.work.charge(Lease::MAX_WORK - work);
-        is_marked || work == 0
+        self.work.charge(max - work);
+        is_marked != Some(false)
     }
 
     fn ask_approval(&mut self, id: JobKey, operation: &Operation) -> Result<QuestionId, Denied> {

@@ -95,7 +95,7 @@ pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>, tls: Option
     let server = builder.build()?;
     let mut options = ListenOptions::default();
     if let Some(folder) = tls {
-        let identity = Identity::from_files(&folder.join(CERTIFICATE), &folder.join(KEY))?;
+        let identity = Identity::from_files(folder.join(CERTIFICATE), folder.join(KEY))?;
         options.tls = Some(ServerTls::new(identity)?);
     }
     let listening = server.listen_with("127.0.0.1:0", options).await?;
@@ -131,7 +131,7 @@ impl Place<'_> {
     async fn connect<D: Driver>(&self) -> Result<Client<D>> {
         let mut builder = Client::<D>::builder(self.url, TOKEN)?;
         if let Some(folder) = self.tls {
-            builder = builder.tls(ClientTls::new(Authorities::from_file(&folder.join(CERTIFICATE))?)?);
+            builder = builder.tls(ClientTls::new(Authorities::from_file(folder.join(CERTIFICATE))?)?);
         }
         Ok(builder.connect().await?)
     }

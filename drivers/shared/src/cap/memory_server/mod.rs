@@ -20,7 +20,7 @@ use self::site::Site;
 use super::{MemoryBus, MemoryStore};
 use crate::io::clock::{Clock, sleep};
 use crate::io::sync::CancellationToken;
-use crate::io::{Accept, Address, BoxFuture, Driver, Io, Sanitized, Stream};
+use crate::io::{Accept, Address, BoxFuture, Driver, Sanitized, Stream};
 
 /// A bus and a blob store in memory for other processes of this machine, over the protocols of NATS and Redis: for
 /// development, demonstrations and tests.
