@@ -193,11 +193,13 @@ fn s9_4_ordinary_leases_take_little_work() {
 /// What is written in `core/docs/arcp.md`.
 #[test]
 fn s9_4_large_leases_are_within_the_default_of_25_000_steps() {
-    let lists: [(usize, &dyn Fn(usize) -> (String, String)); 4] = [
-        (300, &|index| (format!("/data/team-{index}/**"), format!("/data/team-{index}/reports/*.txt"))),
-        (1_000, &|index| (format!("/data/team-{index}/**"), format!("/data/team-{index}/**"))),
-        (1_000, &|index| (format!("/**/team-{index}"), format!("/**/team-{index}"))),
-        (50, &|index| (format!("/*-{index}"), format!("/a*-{index}"))),
+    /// Returns a pattern of the parent, and one of the child.
+    type Pair = fn(usize) -> (String, String);
+    let lists: [(usize, Pair); 4] = [
+        (300, |index| (format!("/data/team-{index}/**"), format!("/data/team-{index}/reports/*.txt"))),
+        (1_000, |index| (format!("/data/team-{index}/**"), format!("/data/team-{index}/**"))),
+        (1_000, |index| (format!("/**/team-{index}"), format!("/**/team-{index}"))),
+        (50, |index| (format!("/*-{index}"), format!("/a*-{index}"))),
     ];
     for (count, list) in lists {
         let (parents, children): (Vec<String>, Vec<String>) = (0..count).map(list).unzip();

@@ -396,10 +396,11 @@ mod tests {
     /// A field is named if and only if it differs, with what it is and what it should be.
     #[test]
     fn each_field_of_a_stream_that_differs_is_named() {
+        type Change = fn(&mut Config);
         let wanted = Config { name: "JOBS".into(), subjects: vec!["a".into(), "b".into()], ..Config::default() };
         let reordered = Config { subjects: vec!["b".into(), "a".into()], ..wanted.clone() };
         assert_eq!(differences(&wanted, &reordered), Vec::<String>::new(), "the order of subjects means nothing");
-        let change: [(&str, fn(&mut Config)); 12] = [
+        let change: [(&str, Change); 12] = [
             ("subjects", |config| config.subjects.push("c".into())),
             ("retention", |config| config.retention = RetentionPolicy::WorkQueue),
             ("storage", |config| config.storage = StorageType::Memory),
