@@ -160,8 +160,10 @@ fn s14_a_listing_looks_at_the_jobs_of_its_principal_only() {
 /// A turn that compares leases is over after few frames.
 #[test]
 fn s14_the_comparison_of_leases_counts_against_the_turn() {
-    let patterns: Vec<String> = (0..40).map(|number| format!("/**/a{number}*b*c/**/d*e/**")).collect();
-    let lease = json!({"agent.delegate": ["*"], "fs.read": patterns});
+    // Each pattern of the child has to be compared with those of the parent that begin like it.
+    let patterns =
+        |more: &str| -> Vec<String> { (0..40).map(|number| format!("/**/a{number}*b{more}*c/**/d*e/**")).collect() };
+    let (lease, patterns) = (json!({"agent.delegate": ["*"], "fs.read": patterns("")}), patterns("b"));
     // What a child costs, and a frame of the same length.
     let mut w = World::new();
     let a = w.login("tok-alice");
