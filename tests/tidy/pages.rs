@@ -85,8 +85,9 @@ fn no_page_has_the_marks_of_a_conflict() {
 
 #[test]
 fn the_architecture_of_core_names_files_that_exist() {
+    let folders = ["core/src", "core/benches", "tests"];
     let files: Vec<String> =
-        rust_files("core/src").iter().chain(&rust_files("tests")).map(|path| format!("/{}", path.display())).collect();
+        folders.iter().flat_map(|folder| rust_files(folder)).map(|path| format!("/{}", path.display())).collect();
     let page = read("core/README.md");
     let words = page.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     let is_file = |word: &&str| word.ends_with('/') || word.rsplit_once('.').is_some_and(|(_, end)| end == "rs");
