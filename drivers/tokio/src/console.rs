@@ -46,7 +46,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use nuncio_link::{HostPolicy, OriginPolicy};
 use nuncio_shared::arcp::{ListenOptions, Via};
 use nuncio_shared::auth::PeerCertificate;
-use nuncio_shared::io::{Address, CancellationToken, Sanitized};
+use nuncio_shared::io::{Address, CancellationToken, Sanitized, reachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -122,12 +122,7 @@ impl ConsoleServer {
 
     /// Returns the URL for browsers on this machine, such as `http://127.0.0.1:7778/`.
     pub fn url(&self) -> String {
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            let is_v4 = address.is_ipv4();
-            address.set_ip(if is_v4 { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-        }
-        format!("{}://{address}/", if self.is_tls { "https" } else { "http" })
+        format!("{}://{}/", if self.is_tls { "https" } else { "http" }, reachable(self.address))
     }
 }
 

@@ -15,6 +15,24 @@ pub enum Address {
     Name(String),
 }
 
+/// Returns an address at which programs of this machine reach a server that listens on `address`: loopback in place of an
+/// unspecified address.
+///
+/// ```
+/// use nuncio_shared::io::reachable;
+///
+/// assert_eq!(reachable(([0, 0, 0, 0], 7777).into()), ([127, 0, 0, 1], 7777).into());
+/// assert_eq!(reachable(([192, 0, 2, 1], 7777).into()), ([192, 0, 2, 1], 7777).into());
+/// ```
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 impl From<String> for Address {
     fn from(text: String) -> Address {
         match text.parse() {

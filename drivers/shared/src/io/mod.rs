@@ -28,7 +28,7 @@ pub(crate) mod timer;
 #[cfg(any(feature = "cap", feature = "caracal"))]
 pub(crate) mod writer;
 
-pub use address::Address;
+pub use address::{Address, reachable};
 pub use clock::monotonic;
 pub use descriptors::raise_descriptor_limit;
 pub use dial::connect;

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(feature = "tls")]
 use nuncio_shared::auth::ServerTls;
 use nuncio_shared::caracal::{HttpRequest, Reply};
-use nuncio_shared::io::{Address, CancellationToken, Sanitized};
+use nuncio_shared::io::{Address, CancellationToken, Sanitized, reachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -147,12 +147,7 @@ impl CoordinatorServer {
 
     /// Returns the URL for clients on this machine, such as `http://127.0.0.1:4000`, or `https://…` with TLS.
     pub fn url(&self) -> String {
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            let is_v4 = address.is_ipv4();
-            address.set_ip(if is_v4 { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-        }
-        format!("{}://{address}", if self.is_tls { "https" } else { "http" })
+        format!("{}://{}", if self.is_tls { "https" } else { "http" }, reachable(self.address))
     }
 
     /// Accepts no more connections and requests, and waits until those that are under way are answered.

@@ -18,7 +18,7 @@ use super::hub::Hub;
 use crate::auth::tls::ServerTls;
 use crate::io::clock::{monotonic, sleep};
 use crate::io::sync::CancellationToken;
-use crate::io::{Accept, Io, Sanitized, Stream};
+use crate::io::{Accept, Io, Sanitized, Stream, reachable};
 
 /// How WebSocket is served on a socket, and for which requests. Each field has a default that suits most servers.
 #[derive(Clone, Debug, Default)]
@@ -215,16 +215,6 @@ fn is_of_the_peer(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
-}
-
-/// Returns an address to connect to: loopback in place of an unspecified address.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
-        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip(),
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
