@@ -10,15 +10,18 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
+use futures_lite::AsyncRead;
 use futures_lite::future::{or, yield_now};
-use futures_lite::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Refusal, Request, Utf8Bytes, code};
+#[cfg(any(feature = "cap", feature = "caracal"))]
+use futures_lite::{AsyncWrite, AsyncWriteExt as _};
+use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Request, Utf8Bytes, code};
 
 use super::clock::{monotonic, timeout};
 use super::driver::Io;
+use super::outlet::Output;
 use super::{BoxFuture, Stream};
 use crate::io::lane::Lane;
-use crate::io::pipe::Pipe;
+use crate::io::pipe::{Outlet, Pipe};
 use crate::io::sync::CancellationToken;
 use crate::io::sync::lock;
 
@@ -48,6 +51,10 @@ pub(crate) trait Port: Send + Sync + 'static {
     /// Whether what the peer still sends may be read and dropped for a while after the end.
     fn lingers(&self) -> bool {
         true
+    }
+    /// Whether any thread may write to the stream, and not only the one that carries the connection.
+    fn is_written_anywhere(&self) -> bool {
+        false
     }
     /// This many frames were written to the socket.
     fn sent(&self, frames: usize);
@@ -100,12 +107,16 @@ pub(crate) async fn run<P: Port>(
     patience: Patience,
 ) {
     let (mut input, output) = futures_lite::io::split(stream);
-    let writer = Writer { link: Arc::clone(&link), pipe: Arc::clone(&pipe), port: Arc::clone(&port) };
+    let output = Arc::new(Output::new(Arc::clone(&link), Arc::clone(&pipe), Arc::clone(&port), output));
+    if port.is_written_anywhere() {
+        let outlet: Arc<dyn Outlet> = Arc::<Output<P, _>>::clone(&output);
+        pipe.set_outlet(Arc::downgrade(&outlet));
+    }
     let (done, written) = oneshot::channel::<()>();
     let abort = CancelOnDrop(CancellationToken::new());
     let aborted = abort.0.clone();
     io.spawn(Box::pin(async move {
-        or(aborted.cancelled(), writer.run(output)).await;
+        or(aborted.cancelled(), output.run()).await;
         drop(done);
     }));
     let mut reader = Reader {
@@ -343,60 +354,8 @@ async fn read_into<R: AsyncRead + Unpin>(input: &mut R, mut take: impl FnMut(&[u
     .await
 }
 
-struct Writer<P> {
-    link: Arc<Mutex<Link>>,
-    pipe: Arc<Pipe>,
-    port: Arc<P>,
-}
-
-impl<P: Port> Writer<P> {
-    async fn run<W: AsyncWrite + Unpin>(self, mut output: W) {
-        let mut frames = Vec::new();
-        let mut bytes = Vec::new();
-        loop {
-            let orders = self.pipe.take(&mut frames);
-            let count = frames.len();
-            let paused;
-            {
-                let mut link = lock(&self.link);
-                for frame in frames.drain(..) {
-                    link.send(&frame);
-                }
-                if let Some((code, reason)) = orders.close {
-                    // A handshake that is still going on has run into the deadline of the hello, or the server is full.
-                    link.refuse(if code == code::POLICY { Refusal::Slow } else { Refusal::Busy });
-                    link.close(code, reason);
-                    self.pipe.readable.notify();
-                }
-                // The link reads no more until its answers to pings are written.
-                paused = !link.wants_input();
-                link.take_output(&mut bytes);
-            }
-            if !bytes.is_empty() {
-                if write(&mut output, &bytes).await.is_err() {
-                    self.pipe.broken();
-                    return;
-                }
-                bytes.clear();
-            }
-            if paused {
-                self.pipe.readable.notify();
-            }
-            if count > 0 {
-                self.port.sent(count);
-            } else if orders.finish {
-                // It makes no difference if the peer has closed first.
-                drop(output.close().await);
-                return;
-            } else {
-                (frames, bytes) = (Vec::new(), Vec::new());
-                self.pipe.writable.notified().await;
-            }
-        }
-    }
-}
-
 /// Writes everything, and flushes.
+#[cfg(any(feature = "cap", feature = "caracal"))]
 pub(crate) async fn write<W: AsyncWrite + Unpin>(output: &mut W, bytes: &[u8]) -> io::Result<()> {
     output.write_all(bytes).await?;
     output.flush().await

@@ -56,7 +56,19 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Like `put`, on the calling thread if that is possible.
+    fn put_now(&self, frame: &str) {
+        self.pipe.push(Bytes::copy_from_slice(frame.as_bytes()));
+        self.pipe.write_now();
+    }
+}
+
 impl Port for Machine {
+    fn is_written_anywhere(&self) -> bool {
+        true
+    }
+
     fn opened(&self, _request: Option<&Request>) {
         self.opened.store(true, Ordering::SeqCst);
         self.changed.notify(usize::MAX);
@@ -176,6 +188,66 @@ fn frames_go_both_ways_in_order_however_small_the_pipe() {
             client.until(|client| (client.sent.load(Ordering::SeqCst) == sent.len()).then_some(())).await;
         });
     }
+}
+
+/// Threads write at the same time as the task of the connection.
+#[test]
+fn frames_of_many_threads_arrive_in_the_order_of_each_however_small_the_pipe() {
+    const THREADS: usize = 4;
+    const EACH: usize = 500;
+    for buffer in [7, 1_000, 1_000_000] {
+        within(async {
+            let (client, _server) = pair(buffer);
+            client.until(|client| client.opened.load(Ordering::SeqCst).then_some(())).await;
+            std::thread::scope(|scope| {
+                for thread in 0..THREADS {
+                    let client = &client;
+                    scope.spawn(move || {
+                        for number in 0..EACH {
+                            let frame = format!("{thread} {number}");
+                            // Some only wake the task.
+                            if number % 5 == 0 { client.put(&frame) } else { client.put_now(&frame) }
+                        }
+                    });
+                }
+            });
+            client.until(|client| (lock(&client.frames).len() == THREADS * EACH).then_some(())).await;
+            for thread in 0..THREADS {
+                let (frames, prefix) = (lock(&client.frames), format!("{thread} "));
+                let numbers = frames.iter().filter_map(|frame| frame.strip_prefix(&prefix)?.parse::<usize>().ok());
+                assert!(numbers.eq(0..EACH), "the frames of thread {thread} are in order");
+            }
+            client.until(|client| (client.sent.load(Ordering::SeqCst) == THREADS * EACH).then_some(())).await;
+        });
+    }
+}
+
+/// Runs a connection on an executor that never runs the task which writes.
+#[test]
+fn a_thread_writes_itself_what_the_stream_takes() {
+    within(async {
+        let (mut peer, theirs) = End::pair(8);
+        let (machine, parked) = (machine(true), Arc::new(Parked::default()));
+        let patience = Patience { open: None, linger: Duration::from_millis(50), link: LinkOptions::default() };
+        let link = Arc::new(Mutex::new(Link::lines(LinkOptions::default())));
+        let io: Arc<dyn Io> = Arc::<Parked>::clone(&parked);
+        let mut connection =
+            Box::pin(run(io, Box::pin(theirs), link, Arc::clone(&machine.pipe), Arc::clone(&machine), patience));
+        assert!(futures_lite::future::poll_once(&mut connection).await.is_none(), "it waits for input");
+        machine.put_now("short");
+        let mut first = [0; 6];
+        peer.read_exact(&mut first).await.expect("it is written");
+        assert_eq!((&first, machine.sent.load(Ordering::SeqCst)), (b"short\n", 1));
+        // What the stream does not take is left to the task, and no thread writes in between.
+        machine.put_now("longer than the pipe");
+        machine.put_now("next");
+        assert_eq!(machine.sent.load(Ordering::SeqCst), 1);
+        let writer = lock(&parked.0).pop().expect("the task was spawned");
+        smol::spawn(writer).detach();
+        let mut rest = [0; 26];
+        peer.read_exact(&mut rest).await.expect("it is written");
+        assert_eq!(&rest, b"longer than the pipe\nnext\n");
+    });
 }
 
 #[test]

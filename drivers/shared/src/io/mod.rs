@@ -15,6 +15,7 @@ mod driver;
 pub(crate) mod lane;
 mod listener;
 pub(crate) mod memory;
+mod outlet;
 pub(crate) mod pipe;
 mod process;
 mod race;

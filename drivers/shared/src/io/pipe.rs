@@ -1,15 +1,23 @@
 //! The queue between a machine and the tasks of one connection.
 
-use std::sync::Mutex;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 
 use super::sync::{Signal, lock};
 
+/// Writes the frames of a pipe.
+pub(crate) trait Outlet: Send + Sync {
+    /// Writes what is queued on the calling thread if nothing is being written and the stream takes it, and wakes the writer
+    /// otherwise. It never waits.
+    fn write_now(&self);
+}
+
 /// The frames that a machine has sent on a connection and its writer has not taken yet, and the signals of both tasks.
 /// The machine's credit bounds the number of frames.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Pipe {
     queue: Mutex<Queue>,
     /// Wakes the writer: there is something to take.
@@ -18,6 +26,8 @@ pub(crate) struct Pipe {
     pub(crate) readable: Signal,
     /// Whether the next [`wake`](Pipe::wake) concerns the reader, too.
     for_reader: AtomicBool,
+    /// Where any thread may write.
+    outlet: OnceLock<Weak<dyn Outlet>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,9 +68,28 @@ impl Pipe {
         self.for_reader.store(true, Ordering::SeqCst);
     }
 
+    /// Lets any thread write.
+    pub(crate) fn set_outlet(&self, outlet: Weak<dyn Outlet>) {
+        // There is one writer, which is set once.
+        drop(self.outlet.set(outlet));
+    }
+
     /// Wakes the tasks. It is called once the machine's lock is free.
     pub(crate) fn wake(&self) {
         self.writable.notify();
+        self.wake_reader();
+    }
+
+    /// Writes what is queued on this thread if that is possible, and otherwise wakes the tasks, like [`wake`](Pipe::wake).
+    pub(crate) fn write_now(&self) {
+        match self.outlet.get().and_then(Weak::upgrade) {
+            Some(outlet) => outlet.write_now(),
+            None => self.writable.notify(),
+        }
+        self.wake_reader();
+    }
+
+    fn wake_reader(&self) {
         if self.for_reader.swap(false, Ordering::SeqCst) {
             self.readable.notify();
         }
@@ -99,5 +128,11 @@ impl Pipe {
 
     pub(crate) fn is_closing(&self) -> bool {
         lock(&self.queue).closing
+    }
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe").field("queue", &self.queue).finish_non_exhaustive()
     }
 }

@@ -51,9 +51,14 @@ impl Actions {
         self.rest.push(Box::new(action));
     }
 
-    pub(super) fn perform(self, host: &dyn Host) {
+    /// Does everything. `now` says whether this thread writes what is to be sent, if nothing is being written.
+    pub(super) fn perform(self, host: &dyn Host, now: bool) {
         for pipe in self.pipes {
-            pipe.wake();
+            if now {
+                pipe.write_now();
+            } else {
+                pipe.wake();
+            }
         }
         for reader in self.readers {
             reader.wake();

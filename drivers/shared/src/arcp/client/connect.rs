@@ -98,7 +98,7 @@ impl<D: Driver> Connector<D> for Url<D> {
                 None => stream,
                 Some(tls) => tls.map_err(io::Error::other)?.shake_hands(stream, options.host()).await?,
             };
-            Ok(Transport::websocket(stream, options))
+            Ok(Transport::websocket(stream, options).written_anywhere())
         })
     }
 
@@ -113,7 +113,7 @@ impl<D: Driver> Connector<D> for Url<D> {
         let thread = Arc::clone(thread);
         Box::pin(async move {
             let stream = dialled::<D>(&thread, &options).await?;
-            Ok(Transport::websocket(stream, options))
+            Ok(Transport::websocket(stream, options).written_anywhere())
         })
     }
 }

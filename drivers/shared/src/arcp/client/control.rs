@@ -27,7 +27,7 @@ impl JobControl {
     /// without it; the outcome shows which. Only a job's owner may cancel it.
     pub async fn cancel(&self, reason: Option<&str>) -> Result<(), ClientError> {
         let (sender, answer) = oneshot::channel();
-        self.owner.hub.run(|state, now| {
+        self.owner.hub.request(|state, now| {
             let request = state.client.cancel(now, self.handle, reason)?;
             state.cancels.insert(request, sender);
             Ok::<_, ClientError>(())

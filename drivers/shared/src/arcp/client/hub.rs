@@ -57,17 +57,28 @@ impl Hub {
 
     /// Runs one input, dispatches the machine's outputs in their order, releases the lock, then performs the actions.
     pub(super) fn run<R>(&self, input: impl FnOnce(&mut State, Time) -> R) -> R {
+        self.run_with(input, |_| false)
+    }
+
+    /// Runs a request of the application. If nothing else is under way, the calling thread sends it, so that no other has to be
+    /// woken; if there is, requests are gathered.
+    pub(super) fn request<R>(&self, input: impl FnOnce(&mut State, Time) -> R) -> R {
+        self.run_with(input, |state| state.slots.len() <= 1)
+    }
+
+    fn run_with<R>(&self, input: impl FnOnce(&mut State, Time) -> R, write_now: impl FnOnce(&State) -> bool) -> R {
         let mut actions = Actions::default();
         let mut state = lock(&self.state);
         let now = self.clock.now();
         let answer = input(&mut state, now);
         state.dispatch(now, &mut actions);
         let earlier = state.arm();
+        let write_now = write_now(&state);
         drop(state);
         if earlier {
             self.timer.notify();
         }
-        actions.perform(self);
+        actions.perform(self, write_now);
         answer
     }
 

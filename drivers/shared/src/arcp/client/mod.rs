@@ -146,7 +146,7 @@ impl<D> Client<D> {
     /// A page of the jobs that may be seen (§6.6).
     pub async fn list(&self, query: &ListQuery<'_>) -> Result<JobPage, ClientError> {
         let (sender, answer) = oneshot::channel();
-        self.owner.hub.run(|state, now| {
+        self.owner.hub.request(|state, now| {
             let request = state.client.list(now, query).map_err(|refused| state.refusal(refused))?;
             state.lists.insert(request, sender);
             Ok::<_, ClientError>(())
@@ -157,7 +157,7 @@ impl<D> Client<D> {
     /// Acknowledges all events up to a number of the session, or all that were taken (§6.5). Not needed where the client
     /// does so by itself, as it does by default.
     pub fn ack(&self, seq: Option<u64>) -> Result<(), ClientError> {
-        self.owner.hub.run(|state, now| state.client.ack(now, seq).map_err(|refused| state.refusal(refused)))
+        self.owner.hub.request(|state, now| state.client.ack(now, seq).map_err(|refused| state.refusal(refused)))
     }
 
     /// What happens to the session from now on.
@@ -190,7 +190,7 @@ impl<D> Client<D> {
         ) -> Result<nuncio_core::arcp::client::HandleId, nuncio_core::arcp::client::ClientRefused>,
     ) -> Result<Follower, ClientError> {
         let slot = Arc::new(Slot::default());
-        let handle = self.owner.hub.run(|state, now| {
+        let handle = self.owner.hub.request(|state, now| {
             let handle = ask(state, now).map_err(|refused| state.refusal(refused))?;
             state.slots.insert(handle, Arc::clone(&slot));
             Ok::<_, ClientError>(handle)

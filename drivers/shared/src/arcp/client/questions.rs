@@ -105,7 +105,7 @@ async fn answer(
     invalid.check()?;
     let Some(value) = value else { return Err(owner.hub.gone()) };
     let (sender, taken) = oneshot::channel();
-    owner.hub.run(|state, now| {
+    owner.hub.request(|state, now| {
         let request = state.client.answer(now, job_id, question_id, &value, note);
         let request = request.map_err(|refused| state.refusal(refused))?;
         state.answers.insert(request, sender);
@@ -116,7 +116,7 @@ async fn answer(
 
 async fn questions(owner: &Owner, query: &QuestionQuery<'_>) -> Result<QuestionPage, ClientError> {
     let (sender, page) = oneshot::channel();
-    owner.hub.run(|state, now| {
+    owner.hub.request(|state, now| {
         let request = state.client.questions(now, query).map_err(|refused| state.refusal(refused))?;
         state.questions.insert(request, sender);
         Ok::<_, ClientError>(())

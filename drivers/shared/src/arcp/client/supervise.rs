@@ -145,7 +145,12 @@ impl<D: Driver> Supervisor<D> {
         let (epoch, max_message) =
             self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().limits.frame_bytes));
         let link = Arc::new(Mutex::new(transport.link(max_message)));
-        let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch, failure: Mutex::new(None) });
+        let port = Arc::new(ClientPort {
+            hub: Arc::clone(&self.hub),
+            epoch,
+            is_written_anywhere: transport.is_written_anywhere,
+            failure: Mutex::new(None),
+        });
         let patience = Patience { open: Some(self.connect_timeout), linger: LINGER, link: LinkOptions::default() };
         let connection = conn::run(self.io.clone(), transport.stream, link, pipe, port, patience);
         let (done, ended) = oneshot::channel();
@@ -162,6 +167,7 @@ impl<D: Driver> Supervisor<D> {
 struct ClientPort {
     hub: Arc<Hub>,
     epoch: u64,
+    is_written_anywhere: bool,
     /// The error that reading has failed with.
     failure: Mutex<Option<Arc<io::Error>>>,
 }
@@ -191,6 +197,10 @@ impl Port for ClientPort {
     }
 
     fn spoiled(&self, _closed: &Closed) {}
+
+    fn is_written_anywhere(&self) -> bool {
+        self.is_written_anywhere
+    }
 
     fn sent(&self, frames: usize) {
         self.hub.run(|state, now| {

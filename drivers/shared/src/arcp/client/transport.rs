@@ -9,6 +9,8 @@ use crate::io::Stream;
 pub struct Transport {
     pub(super) stream: Stream,
     framing: Framing,
+    /// Whether any thread may write to the stream.
+    pub(super) is_written_anywhere: bool,
 }
 
 enum Framing {
@@ -21,17 +23,27 @@ impl Transport {
     /// Returns a transport over a stream (TCP, TLS or any other) to a WebSocket server, which is sent an upgrade
     /// request.
     pub fn websocket(stream: Stream, options: ClientOptions) -> Transport {
-        Transport { stream, framing: Framing::WebSocket(Box::new(options)) }
+        Transport::new(stream, Framing::WebSocket(Box::new(options)))
     }
 
     /// Returns a transport over a WebSocket connection that is already upgraded.
     pub fn upgraded(stream: Stream) -> Transport {
-        Transport { stream, framing: Framing::Upgraded }
+        Transport::new(stream, Framing::Upgraded)
     }
 
     /// Returns a transport over a stream of newline-delimited frames, as on stdio (§4).
     pub fn lines(stream: Stream) -> Transport {
-        Transport { stream, framing: Framing::Lines }
+        Transport::new(stream, Framing::Lines)
+    }
+
+    /// A stream of the application may need the thread that it is read on, so that only this thread writes to it.
+    fn new(stream: Stream, framing: Framing) -> Transport {
+        Transport { stream, framing, is_written_anywhere: false }
+    }
+
+    /// Lets any thread write to the stream, which is one of the driver or within the process.
+    pub(crate) fn written_anywhere(self) -> Transport {
+        Transport { is_written_anywhere: true, ..self }
     }
 
     pub(super) fn link(&mut self, max_message: usize) -> Link {

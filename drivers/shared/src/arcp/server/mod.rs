@@ -174,7 +174,7 @@ impl<D: Driver> Server<D> {
         let (ours, theirs) = End::pair(MEMORY_BUFFER);
         let link = Link::lines(self.inner.hub.link_options());
         attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory.into(), &Peer::Stream("this process"));
-        Transport::lines(Box::pin(theirs))
+        Transport::lines(Box::pin(theirs)).written_anywhere()
     }
 
     /// Returns a connector for [`Client::over`](crate::arcp::Client::over) that always reaches this server.
