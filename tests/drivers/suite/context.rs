@@ -7,8 +7,8 @@ use super::client::Client;
 use super::server;
 use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
-    Body, ChildError, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Level, Number, Output, Refused,
-    Submit, Update,
+    Body, CallError, ChildError, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Level, Number,
+    Output, Refused, Submit, Update,
 };
 use serde_json::{Value, json};
 
@@ -354,6 +354,34 @@ fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
         }
         assert_eq!(expected, EVENTS);
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+    });
+}
+
+/// An agent that never blocks runs where the connections are, and others do not.
+#[test]
+fn agents_that_do_not_block_run_on_the_thread_of_connections() {
+    within(async {
+        let place = |_: Value, ctx: JobContext| async move {
+            let first = std::thread::current().name().map(str::to_owned);
+            ctx.log(Level::Info, "still there").await?;
+            Ok([first, std::thread::current().name().map(str::to_owned)])
+        };
+        let panics = |_: Value, _: JobContext| async { Err::<(), _>(panic!("as agents do")) };
+        let server = builder()
+            .agent("elsewhere", place)
+            .nonblocking_agent("here", place)
+            .nonblocking_agent("panics", panics)
+            .build()
+            .unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let error = client.call::<_, ()>("panics", &1).await.unwrap_err();
+        assert!(matches!(error, CallError::Job(error) if error.code == ErrorCode::InternalError));
+        let io = Some("nuncio-io".to_owned());
+        for _ in 0..20 {
+            assert_eq!(client.call::<_, [Option<String>; 2]>("here", &1).await.unwrap(), [io.clone(), io.clone()]);
+            let elsewhere = client.call::<_, [Option<String>; 2]>("elsewhere", &1).await.unwrap();
+            assert!(elsewhere.iter().all(|name| *name != io), "{elsewhere:?}");
+        }
     });
 }
 

@@ -17,7 +17,7 @@ use super::span;
 use crate::arcp::server::hub::{Agents, Hub};
 use crate::io::{Sanitized, Spawn};
 
-/// Starts the agents of a registry on an executor.
+/// Starts the agents of a registry on an executor, or on the server's own thread if they do not block.
 pub(crate) struct Runner {
     registry: Registry,
     spawn: Spawn,
@@ -38,6 +38,7 @@ impl Agents for Runner {
             conclude(hub, job, Err(Failure::internal("the agent is not there")));
             return;
         };
+        let nonblocking = agent.is_nonblocking();
         let guard = Unfinished { hub: Arc::clone(hub), job: Arc::clone(job) };
         let ctx = JobContext::new(Arc::clone(hub), Arc::clone(job));
         let running = async move {
@@ -62,7 +63,12 @@ impl Agents for Runner {
                 None => debug!("the job has ended before its agent, or is left to the next start"),
             }
         };
-        (self.spawn)(Box::pin(running.instrument(span)));
+        let running = Box::pin(running.instrument(span));
+        if nonblocking {
+            hub.io().spawn(running);
+        } else {
+            (self.spawn)(running);
+        }
     }
 }
 

@@ -33,25 +33,44 @@ use crate::io::{BoxFuture, Sanitized};
 pub trait Agent: Send + Sync + 'static {
     /// Runs one job, on the executor of the server's agents. The future is dropped when the job ends before it.
     fn run(&self, input: Option<Box<Json>>, ctx: JobContext) -> impl Future<Output = Result<Output, Failure>> + Send;
+
+    /// Whether the agent never blocks its thread: it does no file or network access that blocks, takes no lock for long, and
+    /// computes for no more than some tens of microseconds between two awaits. Its jobs then run on the thread of
+    /// connections, so that a short one costs no change of threads. While such an agent blocks after all, no session of the
+    /// server is served. Default: `false`.
+    ///
+    /// What the agent needs of an async runtime is that of the thread: on tokio, what it spawns runs there as well.
+    fn nonblocking(&self) -> bool {
+        false
+    }
 }
 
 /// [`Agent`] in a form that can be a trait object.
 pub(super) trait DynAgent: Send + Sync {
     fn run_boxed(&self, input: Option<Box<Json>>, ctx: JobContext) -> BoxFuture<'_, Result<Output, Failure>>;
+    fn is_nonblocking(&self) -> bool;
 }
 
 impl<A: Agent> DynAgent for A {
     fn run_boxed(&self, input: Option<Box<Json>>, ctx: JobContext) -> BoxFuture<'_, Result<Output, Failure>> {
         Box::pin(self.run(input, ctx))
     }
+
+    fn is_nonblocking(&self) -> bool {
+        self.nonblocking()
+    }
 }
 
 /// A function as an agent.
-pub(crate) struct Function<F, I>(F, PhantomData<fn(I)>);
+pub(crate) struct Function<F, I> {
+    function: F,
+    nonblocking: bool,
+    input: PhantomData<fn(I)>,
+}
 
 impl<F, I> Function<F, I> {
-    pub(crate) fn new(function: F) -> Function<F, I> {
-        Function(function, PhantomData)
+    pub(crate) fn new(function: F, nonblocking: bool) -> Function<F, I> {
+        Function { function, nonblocking, input: PhantomData }
     }
 }
 
@@ -67,9 +86,13 @@ where
         drop(input);
         let parsed =
             parsed.map_err(|error| Failure::invalid(format!("the input is not what this agent takes: {error}")))?;
-        (self.0)(parsed, ctx).await?.into_output().map_err(|error| {
+        (self.function)(parsed, ctx).await?.into_output().map_err(|error| {
             error!(error = %Sanitized(&error), "the agent's output cannot be written as JSON");
             Failure::internal("the agent's output cannot be written as JSON")
         })
+    }
+
+    fn nonblocking(&self) -> bool {
+        self.nonblocking
     }
 }

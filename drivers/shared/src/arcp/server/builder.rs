@@ -146,7 +146,30 @@ impl<D: Driver> ServerBuilder<D> {
         O: IntoOutput + 'static,
         R: Future<Output = Result<O, Failure>> + Send + 'static,
     {
-        self.agent_type(name, Function::new(agent))
+        self.agent_type(name, Function::new(agent, false))
+    }
+
+    /// Adds an agent like [`agent`](ServerBuilder::agent) that never blocks its thread: [`Agent::nonblocking`] says what that
+    /// means. Its jobs run on the thread of connections.
+    ///
+    /// ```
+    /// use nuncio_smol::arcp::{JobContext, Server};
+    /// use nuncio_smol::auth::StaticTokens;
+    ///
+    /// let server = Server::builder()
+    ///     .verifier(StaticTokens::new().with("secret", "me@example.com"))
+    ///     .nonblocking_agent("double", |number: u64, _: JobContext| async move { Ok(2 * number) })
+    ///     .build()?;
+    /// # Ok::<(), nuncio_smol::arcp::BuildError>(())
+    /// ```
+    pub fn nonblocking_agent<F, I, O, R>(self, name: &str, agent: F) -> ServerBuilder<D>
+    where
+        F: Fn(I, JobContext) -> R + Send + Sync + 'static,
+        I: DeserializeOwned + Send + 'static,
+        O: IntoOutput + 'static,
+        R: Future<Output = Result<O, Failure>> + Send + 'static,
+    {
+        self.agent_type(name, Function::new(agent, true))
     }
 
     /// Adds an agent that is not a function.
