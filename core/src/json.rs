@@ -186,8 +186,10 @@ impl Object {
     /// Adds a string that needs no escapes, such as an id or a timestamp.
     pub(crate) fn plain(mut self, key: &str, value: impl fmt::Display) -> Object {
         self.key(key);
+        self.out.push('"');
         // Writing to a String cannot fail.
-        let _ = write!(self.out, "\"{value}\"");
+        let _ = write!(self.out, "{value}");
+        self.out.push('"');
         self
     }
 

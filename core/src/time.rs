@@ -1,7 +1,6 @@
 //! Points in time: [`Time`], in microseconds since the Unix epoch.
 
 use alloc::string::String;
-use core::fmt::Write as _;
 use core::time::Duration;
 
 use jiff::SignedDuration;
@@ -93,11 +92,26 @@ impl Time {
     pub fn to_rfc3339(self) -> String {
         let since = SignedDuration::from_millis(i64::try_from(self.millis()).unwrap_or(i64::MAX));
         let at = EPOCH.saturating_add(since);
+        let (date, time) = (at.date(), at.time());
         let mut out = String::with_capacity(24);
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{at:.3}Z");
+        push_digits(&mut out, date.year().unsigned_abs().into(), 4, '-');
+        push_digits(&mut out, date.month().unsigned_abs().into(), 2, '-');
+        push_digits(&mut out, date.day().unsigned_abs().into(), 2, 'T');
+        push_digits(&mut out, time.hour().unsigned_abs().into(), 2, ':');
+        push_digits(&mut out, time.minute().unsigned_abs().into(), 2, ':');
+        push_digits(&mut out, time.second().unsigned_abs().into(), 2, '.');
+        push_digits(&mut out, time.millisecond().unsigned_abs().into(), 3, 'Z');
         out
     }
+}
+
+/// Appends a number of this many digits, and what follows it. Every event has a timestamp, so this does without `fmt`.
+fn push_digits(out: &mut String, number: u32, digits: u32, then: char) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_u32.pow(place) % 10;
+        out.push(char::from_digit(digit, 10).unwrap_or('0'));
+    }
+    out.push(then);
 }
 
 /// Returns whether a text has the form `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`. jiff also accepts others, such
@@ -112,4 +126,17 @@ fn has_form(text: &str) -> bool {
         None => rest,
     };
     dated && matches!(offset.as_bytes(), b"Z" | b"z" | [b'+' | b'-', _, _, b':', _, _])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_with_all_their_digits() {
+        assert_eq!(Time(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Time(1_999).to_rfc3339(), "1970-01-01T00:00:00.001Z");
+        assert_eq!(Time(951_786_123_045_678).to_rfc3339(), "2000-02-29T01:02:03.045Z");
+        assert_eq!(Time::MAX.to_rfc3339(), "9999-12-31T23:59:59.999Z");
+    }
 }

@@ -11,14 +11,14 @@ use crate::arcp::wire::job::{Accepted, Terminal};
 use crate::digest::Digest;
 use crate::time::Time;
 
-/// A principal and the SHA-256 of the key it chose.
-pub(super) type Key = (Arc<str>, Digest);
+/// The SHA-256 of a key, and the principal that chose it. The digest is first because it tells most keys apart.
+pub(super) type Key = (Digest, Arc<str>);
 
-/// All records, by key and in the order of their jobs.
+/// All records, in the order of their jobs and by key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Idempotency {
-    records: BTreeMap<Key, Record>,
-    order: BTreeMap<JobUlid, Key>,
+    records: BTreeMap<JobUlid, Record>,
+    by_key: BTreeMap<Key, JobUlid>,
     /// Who holds them, with the bytes of those whose job is no longer kept.
     shares: Shares<JobUlid>,
     /// Those of ended jobs.
@@ -28,6 +28,7 @@ pub(super) struct Idempotency {
 /// The record of a submit with a key.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
+    key: Key,
     fingerprint: Digest,
     job: JobKey,
     ulid: JobUlid,
@@ -67,75 +68,70 @@ impl Record {
 
 impl Idempotency {
     pub(super) fn find(&self, key: &Key) -> Option<&Record> {
-        self.records.get(key)
+        self.records.get(self.by_key.get(key)?)
     }
 
     /// The hash of the key that a job was submitted with, and the digest of what was asked for.
     pub(super) fn key_of(&self, job: JobUlid) -> Option<(Digest, Digest)> {
-        let key = self.order.get(&job)?;
-        Some((key.1, self.records.get(key)?.fingerprint))
+        let record = self.records.get(&job)?;
+        Some((record.key.0, record.fingerprint))
     }
 
     /// Returns the answer to a submit with a key.
     pub(super) fn accepted_of(&self, job: JobUlid) -> Option<Arc<Accepted>> {
-        self.records.get(self.order.get(&job)?)?.accepted.clone()
+        self.records.get(&job)?.accepted.clone()
     }
 
-    /// Records a submit that the host is asked about.
+    /// Records a submit that the host is asked about, in place of one with the same key.
     pub(super) fn begin(&mut self, key: Key, fingerprint: Digest, job: JobKey, ulid: JobUlid, at: Time) {
-        self.order.insert(ulid, key.clone());
-        self.shares.set(&key.0, ulid, 0);
+        if let Some(replaced) = self.by_key.get(&key).copied() {
+            self.forget(replaced);
+        }
+        self.shares.set(&key.1, ulid, 0);
+        self.by_key.insert(key.clone(), ulid);
         let record =
-            Record { fingerprint, job, ulid, at, accepted: None, ended: false, outlived: false, terminal: None };
-        self.records.insert(key, record);
-    }
-
-    fn of(&mut self, job: JobUlid) -> Option<&mut Record> {
-        self.records.get_mut(self.order.get(&job)?)
+            Record { key, fingerprint, job, ulid, at, accepted: None, ended: false, outlived: false, terminal: None };
+        self.records.insert(ulid, record);
     }
 
     /// Notes that the host has accepted the job.
     pub(super) fn accept(&mut self, accepted: &Arc<Accepted>) {
-        if let Some(record) = self.of(accepted.id) {
+        if let Some(record) = self.records.get_mut(&accepted.id) {
             record.accepted = Some(Arc::clone(accepted));
         }
     }
 
     /// Notes that the host has declined the job, whose key may be used again.
     pub(super) fn decline(&mut self, job: JobUlid) {
-        if let Some(key) = self.order.remove(&job) {
-            self.records.remove(&key);
-            self.shares.remove(&key.0, job);
+        if let Some(record) = self.records.remove(&job) {
+            self.by_key.remove(&record.key);
+            self.shares.remove(&record.key.1, job);
         }
     }
 
     /// Notes that the job has ended.
     pub(super) fn end(&mut self, job: JobUlid) {
-        if let Some(record) = self.of(job) {
+        if let Some(record) = self.records.get_mut(&job) {
             record.ended = true;
-            if let Some(key) = self.order.get(&job) {
-                self.ended.set(&key.0, job, 0);
-            }
+            self.ended.set(&record.key.1, job, 0);
         }
     }
 
     /// Notes that the job is no longer kept. Its terminal is kept here, for submits that repeat the key.
     pub(super) fn outlive(&mut self, job: JobUlid, terminal: Option<Arc<Terminal>>) {
-        let Some(record) = self.of(job) else { return };
+        let Some(record) = self.records.get_mut(&job) else { return };
         record.outlived = true;
         record.terminal = terminal;
-        let held = record.held();
-        if let Some(key) = self.order.get(&job) {
-            self.shares.set(&key.0, job, held);
-        }
+        self.shares.set(&record.key.1, job, record.held());
     }
 
     /// Forgets a record; the key may be used again. Returns whether its job had been accepted.
     pub(super) fn forget(&mut self, job: JobUlid) -> Option<bool> {
-        let key = self.order.remove(&job)?;
-        let record = self.records.remove(&key)?;
-        self.shares.remove(&key.0, job);
-        self.ended.remove(&key.0, job);
+        let record = self.records.remove(&job)?;
+        let (_, holder) = &record.key;
+        self.by_key.remove(&record.key);
+        self.shares.remove(holder, job);
+        self.ended.remove(holder, job);
         Some(record.accepted.is_some())
     }
 
@@ -145,8 +141,7 @@ impl Idempotency {
     }
 
     fn oldest(&self) -> Option<(JobUlid, Time)> {
-        let (ulid, key) = self.order.first_key_value()?;
-        self.records.get(key).map(|record| (*ulid, record.at))
+        self.records.first_key_value().map(|(ulid, record)| (*ulid, record.at))
     }
 
     /// Returns the record to remove, because its principal or all hold too many, or because it was made before `expired`.
@@ -186,7 +181,7 @@ mod tests {
     use super::*;
 
     fn key(principal: &str, number: u32) -> Key {
-        (Arc::from(principal), crate::digest::sha256(&number.to_be_bytes()))
+        (crate::digest::sha256(&number.to_be_bytes()), Arc::from(principal))
     }
 
     #[test]
@@ -196,7 +191,7 @@ mod tests {
         let mut run = |all: &mut Idempotency, principal: &str, number: u32| {
             ulid += 1;
             let key = key(principal, number);
-            while let Some(displaced) = all.displaced(&key.0, &limits) {
+            while let Some(displaced) = all.displaced(&key.1, &limits) {
                 all.forget(displaced);
             }
             all.begin(key, [0; 32], JobKey::default(), JobUlid(ulid), Time(0));

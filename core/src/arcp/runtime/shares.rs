@@ -17,6 +17,18 @@ struct Share<P> {
     bytes: usize,
 }
 
+impl<P> Default for Share<P> {
+    fn default() -> Share<P> {
+        Share { entries: BTreeMap::new(), bytes: 0 }
+    }
+}
+
+impl<P> Share<P> {
+    fn room(&self) -> Room {
+        Room { entries: self.entries.len(), bytes: self.bytes }
+    }
+}
+
 /// The entries of all principals. `P` is the place of an entry among all of them, the oldest first.
 #[derive(Clone, Debug)]
 pub(super) struct Shares<P> {
@@ -52,21 +64,18 @@ impl<P: Ord + Copy> Shares<P> {
     }
 
     fn change(&mut self, holder: &Arc<str>, change: impl FnOnce(&mut Share<P>)) {
-        let mut share = match self.holders.remove(holder) {
-            Some(share) => share,
-            None => Share { entries: BTreeMap::new(), bytes: 0 },
-        };
-        let before = Room { entries: share.entries.len(), bytes: share.bytes };
-        change(&mut share);
-        let after = Room { entries: share.entries.len(), bytes: share.bytes };
+        let share = self.holders.entry(Arc::clone(holder)).or_default();
+        let before = share.room();
+        change(share);
+        let after = share.room();
         self.held.entries = self.held.entries - before.entries + after.entries;
         self.held.bytes = self.held.bytes - before.bytes + after.bytes;
-        self.by_entries.remove(&(before.entries, Arc::clone(holder)));
-        self.by_bytes.remove(&(before.bytes, Arc::clone(holder)));
-        if !share.entries.is_empty() {
-            self.by_entries.insert((after.entries, Arc::clone(holder)));
-            self.by_bytes.insert((after.bytes, Arc::clone(holder)));
-            self.holders.insert(Arc::clone(holder), share);
+        let was = |amount| (before.entries > 0).then_some(amount);
+        let is = |amount| (after.entries > 0).then_some(amount);
+        rank(&mut self.by_entries, holder, was(before.entries), is(after.entries));
+        rank(&mut self.by_bytes, holder, was(before.bytes), is(after.bytes));
+        if after.entries == 0 {
+            self.holders.remove(holder);
         }
     }
 
@@ -77,8 +86,7 @@ impl<P: Ord + Copy> Shares<P> {
 
     /// What one principal holds.
     pub(super) fn of(&self, holder: &str) -> Room {
-        let share = self.holders.get(holder);
-        share.map_or_else(Room::default, |share| Room { entries: share.entries.len(), bytes: share.bytes })
+        self.holders.get(holder).map_or_else(Room::default, Share::room)
     }
 
     /// The principal with the most entries.
@@ -107,6 +115,19 @@ impl<P: Ord + Copy> Shares<P> {
         } else {
             None
         }
+    }
+}
+
+/// Moves a principal from one amount to another; without one it is not listed.
+fn rank(by: &mut BTreeSet<(usize, Arc<str>)>, holder: &Arc<str>, before: Option<usize>, after: Option<usize>) {
+    if before == after {
+        return;
+    }
+    if let Some(before) = before {
+        by.remove(&(before, Arc::clone(holder)));
+    }
+    if let Some(after) = after {
+        by.insert((after, Arc::clone(holder)));
     }
 }
 

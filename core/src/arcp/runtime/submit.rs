@@ -75,7 +75,7 @@ impl Runtime {
         let expires_at = constrained.or(translated.as_ref().and_then(|translated| translated.expires_at.as_deref()));
         validate::negotiated(features, submit.agent.as_str(), lease.as_ref().ok(), expires_at)?;
         let record = idempotency_key.map(|text| {
-            let record_key = (Arc::clone(&principal), sha256(text.as_bytes()));
+            let record_key = (sha256(text.as_bytes()), Arc::clone(&principal));
             (record_key, fingerprint(&submit, lease.as_ref().ok(), expires_at, max_budget.map(RawValue::get)))
         });
         if let Some((record_key, fingerprint)) = &record
@@ -119,7 +119,7 @@ impl Runtime {
         })?;
         self.await_answer(key, request.id, id);
         if let Some((record_key, fingerprint)) = record {
-            self.make_idempotency_room(&record_key.0);
+            self.make_idempotency_room(&record_key.1);
             if let Some(job) = self.jobs.get(id) {
                 self.idempotency.begin(record_key, fingerprint, id, job.ulid(), self.clock.now());
             }

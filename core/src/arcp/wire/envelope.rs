@@ -212,13 +212,18 @@ pub(crate) fn head(
 ) -> String {
     use fmt::Write as _;
     let mut out = String::with_capacity(160);
-    // Writing to a String cannot fail.
-    let _ = write!(out, "\"session_id\":\"{session}\",");
+    let mut member = |name: &str, id: &dyn fmt::Display| {
+        out.push_str(name);
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{id}");
+        out.push_str("\",");
+    };
+    member("\"session_id\":\"", session);
     if let Some(trace) = trace {
-        let _ = write!(out, "\"trace_id\":\"{trace}\",");
+        member("\"trace_id\":\"", trace);
     }
     if let Some(job) = job {
-        let _ = write!(out, "\"job_id\":\"{job}\",");
+        member("\"job_id\":\"", job);
     }
     out
 }

@@ -111,7 +111,8 @@ macro_rules! wire_id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut buffer = [0; ulid::ULID_LEN];
-                write!(f, concat!($prefix, "{}"), Ulid(self.0).array_to_str(&mut buffer))
+                f.write_str($prefix)?;
+                f.write_str(Ulid(self.0).array_to_str(&mut buffer))
             }
         }
 

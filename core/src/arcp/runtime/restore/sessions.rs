@@ -59,7 +59,7 @@ impl Restoring {
         };
         let id = runtime.jobs.restore(spec, &mut runtime.timers);
         if let Some((key, fingerprint)) = record.key {
-            let key = (Arc::clone(&accepted.principal), key);
+            let key = (key, Arc::clone(&accepted.principal));
             runtime.make_idempotency_room(&accepted.principal);
             // If the key was used again, the new record replaces the old one.
             if let Some(old) = runtime.idempotency.find(&key).map(super::super::idempotency::Record::ulid) {
