@@ -61,6 +61,27 @@ fn ours_a_list_says_to_nuncio_how_jobs_have_ended() {
 }
 
 #[test]
+fn ours_a_list_says_to_nuncio_which_session_owns_a_job() {
+    for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
+        let mut w = World::with(|config| config.dialect = Some(dialect));
+        let (a, b) = (w.login("tok-alice"), w.login("tok-alice"));
+        let _job = w.job(a, "slow");
+        let owner = w.session(a);
+        let page = w.list(b, json!({}));
+        let told = &page.payload()["jobs"][0]["x-vendor.nuncio.session_id"];
+        let expected = if dialect == Dialect::NUNCIO { json!(owner) } else { Value::Null };
+        assert_eq!(*told, expected);
+        // The resume window has passed, and the session is closed.
+        w.cut(a);
+        w.cut(b);
+        w.advance(700 * SECOND);
+        let c = w.login("tok-alice");
+        let page = w.list(c, json!({}));
+        assert_eq!(page.payload()["jobs"][0]["x-vendor.nuncio.session_id"], Value::Null, "it is closed");
+    }
+}
+
+#[test]
 fn s6_6_statuses() {
     let mut w = World::new();
     let a = w.login("tok-alice");

@@ -215,6 +215,8 @@ pub struct JobView<'a> {
     pub credentials: &'a [Credential],
     /// The trace id in all frames of the job.
     pub trace_id: TraceId,
+    /// When it was submitted, by the wall clock.
+    pub created_at: Time,
     /// The `extensions` of the submit, as the text that was sent.
     pub extensions: Option<&'a RawValue>,
     /// The number of earlier runs of the job that a restart has interrupted; 0 in its first run.

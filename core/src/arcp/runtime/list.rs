@@ -11,6 +11,7 @@ use super::jobs::job::Job;
 use super::listing::{Filter, Listing};
 use super::policy::Access;
 use super::reply::To;
+use super::sessions::session::Session;
 use super::work;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::Fault;
@@ -58,8 +59,6 @@ impl Runtime {
         Ok(())
     }
 
-    /// Looks at the next jobs of a listing, at no more than one turn's work. It is answered, or goes on in a later turn;
-    /// until then nothing more is read from its connection.
     /// Returns how a job has ended, for a row of a client that reads it.
     fn end_of<'a>(&self, job: &'a Job, status: &str, dialect: Dialect) -> Option<JobEnd<'a>> {
         if dialect != Dialect::NUNCIO || status != job.state().as_str() {
@@ -69,6 +68,8 @@ impl Runtime {
         Some(JobEnd { at: at.min(Time::LATEST_WRITTEN), fault: job.terminal().and_then(|end| end.fault()) })
     }
 
+    /// Looks at the next jobs of a listing, at no more than one turn's work. It is answered, or goes on in a later turn;
+    /// until then nothing more is read from its connection.
     pub(super) fn walk(&mut self, mut listing: Listing) {
         let key = listing.session;
         let Some(session) = self.sessions.get(key).filter(|session| session.conn() == Some(listing.conn)) else {
@@ -99,8 +100,12 @@ impl Runtime {
             if !listing.filter.matches(job, status) || self.access(session, job.accepted()) == Access::Hidden {
                 continue;
             }
-            let end = self.end_of(job, status, session.dialect());
-            let row = reply::row(job.accepted(), session.form(), status, job.last_seq(), end.as_ref());
+            let owner = job.owner().filter(|_| session.dialect() == Dialect::NUNCIO);
+            let ours = reply::RowExtras {
+                session: owner.and_then(|key| self.sessions.get(key)).map(Session::id),
+                end: self.end_of(job, status, session.dialect()),
+            };
+            let row = reply::row(job.accepted(), session.form(), status, job.last_seq(), &ours);
             if listing.count == listing.limit || (listing.count > 0 && listing.rows.len() + row.len() > room) {
                 next = listing.shown;
                 break;

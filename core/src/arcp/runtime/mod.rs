@@ -225,6 +225,7 @@ impl Runtime {
             granted: job.granted(),
             credentials: self.credentials.of(id),
             trace_id: accepted.trace_id,
+            created_at: accepted.created_at,
             extensions: job.extensions(),
             restarts: job.restarts(),
             note: job.note(),

@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 use nuncio_tokio::arcp::{
-    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, OutcomeSource, Subscribe, Subscribed,
+    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, OutcomeSource, SessionId, Subscribe,
+    Subscribed,
 };
 use serde::Serialize;
 
@@ -97,6 +98,9 @@ struct Description<'a> {
     trace_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_event_seq: Option<u64>,
+    /// The session that `last_event_seq` counts in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,6 +160,7 @@ impl<'a> Description<'a> {
                 .collect(),
             trace_id: info.trace_id.map(|id| id.to_string()),
             last_event_seq: row.and_then(|row| row.last_event_seq),
+            session_id: row.and_then(|row| row.session_id.as_ref()).map(SessionId::as_str),
             lease: info.lease.as_ref().and_then(|lease| lease.parse().ok()),
             lease_constraints: info.lease_constraints.as_ref().and_then(|constraints| constraints.parse().ok()),
             budget: info.budget.iter().map(|(currency, amount)| format!("{currency} {amount}")).collect(),
@@ -190,7 +195,8 @@ impl<'a> Description<'a> {
         for child in &self.children {
             line("child", Some(format!("{} {} {}", child.job_id, child.agent, child.status)));
         }
-        line("events", self.last_event_seq.map(|seq| format!("up to #{seq}")));
+        line("session", self.session_id.map(str::to_owned));
+        line("events", self.last_event_seq.map(|seq| format!("up to #{seq} of the session")));
         line("lease", self.lease.map(|lease| lease.get().to_owned()));
         line("constraints", self.lease_constraints.map(|constraints| constraints.get().to_owned()));
         line("budget left", (!self.budget.is_empty()).then(|| self.budget.join(", ")));

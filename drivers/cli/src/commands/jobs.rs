@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use nuncio_tokio::arcp::{Client, JobId, JobRow, Json, ListQuery, Time};
+use nuncio_tokio::arcp::{Client, JobId, JobRow, Json, ListQuery, SessionId, Time};
 use serde::Serialize;
 
 use super::find;
@@ -66,7 +66,8 @@ pub(crate) struct Options {
     /// Continue after an earlier page, with the cursor that was printed at its end
     #[arg(long, value_name = "CURSOR", requires = "oldest_first")]
     cursor: Option<String>,
-    /// Show when jobs were created, the numbers of their last events, the jobs that delegated them, and errors in full
+    /// Show when jobs were created, the sessions that submitted them, the numbers of their last events there, the jobs that
+    /// delegated them, and errors in full
     #[arg(long)]
     wide: bool,
     /// List all jobs
@@ -181,6 +182,9 @@ enum Line<'a> {
         message: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         last_event_seq: Option<u64>,
+        /// The session that `last_event_seq` counts in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_id: Option<&'a SessionId>,
         #[serde(skip_serializing_if = "Option::is_none")]
         parent_job_id: Option<&'a JobId>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,6 +242,7 @@ impl<'a> Line<'a> {
             code: end.and_then(|end| end.code.as_deref()),
             message: end.and_then(|end| end.message.as_deref()),
             last_event_seq: job.last_event_seq,
+            session_id: job.session_id.as_ref(),
             parent_job_id: job.parent_job_id.as_ref(),
             trace_id: job.trace_id.map(|id| id.to_string()),
             lease: job.lease.as_ref().and_then(|lease| lease.parse().ok()),

@@ -8,7 +8,7 @@ use nuncio_tokio::arcp::{JobRow, Time};
 use crate::text::sanitize;
 use crate::time::now;
 
-const WIDE: [&str; 8] = ["JOB", "AGENT", "STATUS", "CREATED", "TOOK", "LAST SEQ", "ERROR", "PARENT"];
+const WIDE: [&str; 9] = ["JOB", "AGENT", "STATUS", "CREATED", "TOOK", "LAST SEQ", "SESSION", "ERROR", "PARENT"];
 const NARROW: [&str; 6] = ["JOB", "AGENT", "STATUS", "AGE", "TOOK", "ERROR"];
 /// Columns of a terminal that a narrow table fits.
 const COLUMNS: usize = 80;
@@ -33,7 +33,7 @@ pub(crate) fn table(jobs: &[JobRow], width: Width) -> Vec<String> {
             lines.iter().map(|line| console::truncate_str(line, COLUMNS, "…").into_owned()).collect()
         }
         Width::Wide => {
-            let rows: Vec<[Cow<'_, str>; 8]> = jobs.iter().map(wide).collect();
+            let rows: Vec<[Cow<'_, str>; 9]> = jobs.iter().map(wide).collect();
             let has_parents = jobs.iter().any(|job| job.parent_job_id.is_some());
             grid(WIDE, &rows, if has_parents { WIDE.len() } else { WIDE.len() - 1 }, style)
         }
@@ -75,7 +75,7 @@ fn narrow(job: &JobRow) -> [Cow<'_, str>; 6] {
     ]
 }
 
-fn wide(job: &JobRow) -> [Cow<'_, str>; 8] {
+fn wide(job: &JobRow) -> [Cow<'_, str>; 9] {
     [
         sanitize(job.job_id.as_str()),
         sanitize(&job.agent),
@@ -83,6 +83,7 @@ fn wide(job: &JobRow) -> [Cow<'_, str>; 8] {
         job.created_at.as_deref().map(|at| to_the_second(&sanitize(at)).into()).unwrap_or_default(),
         duration(job).into(),
         job.last_event_seq.map(|seq| seq.to_string().into()).unwrap_or_default(),
+        job.session_id.as_ref().map(|id| sanitize(id.as_str())).unwrap_or_default(),
         error(job),
         job.parent_job_id.as_ref().map(|id| sanitize(id.as_str())).unwrap_or_default(),
     ]
@@ -115,7 +116,7 @@ pub(crate) fn took(from: &str, to: &str) -> Option<String> {
 }
 
 /// A number of microseconds in one or two units.
-fn interval(micros: u64) -> String {
+pub(super) fn interval(micros: u64) -> String {
     let secs = micros / 1_000_000;
     match secs {
         0..10 => format!("{}.{}s", secs, micros / 100_000 % 10),
@@ -159,6 +160,7 @@ mod tests {
             created_at: Some("2026-11-21T07:12:03.123Z".to_owned()),
             trace_id: None,
             last_event_seq: Some(12),
+            session_id: Some("sess_1".into()),
             ended: None,
         }
     }
@@ -168,16 +170,16 @@ mod tests {
         console::set_colors_enabled(false);
         let jobs = [row("job_1", "echo", "success", None), row("job_2", "weekly-report@2.0.0", "timed_out", None)];
         insta::assert_snapshot!(table(&jobs, Width::Wide).join("\n"), @r"
-        JOB    AGENT                STATUS     CREATED               TOOK  LAST SEQ  ERROR
-        job_1  echo                 success    2026-11-21T07:12:03Z        12
-        job_2  weekly-report@2.0.0  timed_out  2026-11-21T07:12:03Z        12
+        JOB    AGENT                STATUS     CREATED               TOOK  LAST SEQ  SESSION  ERROR
+        job_1  echo                 success    2026-11-21T07:12:03Z        12        sess_1
+        job_2  weekly-report@2.0.0  timed_out  2026-11-21T07:12:03Z        12        sess_1
         ");
         let jobs =
             [row("job_1", "echo", "running", None), row("job_2", "ver\u{1b}[2J\u{4e16}", "pending", Some("job_1"))];
         insta::assert_snapshot!(table(&jobs, Width::Wide).join("\n"), @r"
-        JOB    AGENT           STATUS   CREATED               TOOK  LAST SEQ  ERROR  PARENT
-        job_1  echo            running  2026-11-21T07:12:03Z        12
-        job_2  ver\u{1b}[2J世  pending  2026-11-21T07:12:03Z        12               job_1
+        JOB    AGENT           STATUS   CREATED               TOOK  LAST SEQ  SESSION  ERROR  PARENT
+        job_1  echo            running  2026-11-21T07:12:03Z        12        sess_1
+        job_2  ver\u{1b}[2J世  pending  2026-11-21T07:12:03Z        12        sess_1          job_1
         ");
     }
 

@@ -21,6 +21,11 @@ impl Record {
         if let Record::JobAccepted(record) = self { record.accepted.parent } else { None }
     }
 
+    /// Returns the session that has submitted the job of a `job_accepted`, or that owns the job that has delegated it.
+    pub fn owner(&self) -> Option<SessionUlid> {
+        if let Record::JobAccepted(record) = self { record.owner } else { None }
+    }
+
     /// Whether a run begins with this event that may be repeated after a restart.
     pub fn begins_run(&self) -> bool {
         if let Record::JobEvent(record) = self { record.begun.is_some() } else { false }

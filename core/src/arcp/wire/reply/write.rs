@@ -8,7 +8,7 @@ use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::{Feature, Features};
-use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::{Accepted, FinalStatus, JobEnd, Terminal};
 use crate::arcp::wire::question::Outcome;
 use crate::budget::Budget;
@@ -156,8 +156,17 @@ pub(crate) fn subscribed(job: &Accepted, form: Form, about: &Subscribed<'_>) -> 
     object.close()
 }
 
+/// What a row of `session.jobs` says to Nuncio's clients (ours).
+#[derive(Debug, Default)]
+pub(crate) struct RowExtras<'a> {
+    /// The session that owns the job.
+    pub(crate) session: Option<SessionUlid>,
+    /// How the job has ended.
+    pub(crate) end: Option<JobEnd<'a>>,
+}
+
 /// One row of `session.jobs` (§6.6).
-pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64, end: Option<&JobEnd<'_>>) -> String {
+pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64, ours: &RowExtras<'_>) -> String {
     let created = job.created_at.to_rfc3339();
     Object::with_capacity(384)
         .plain("job_id", job.id)
@@ -169,7 +178,8 @@ pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64,
         .plain("submitted_at", &created)
         .plain("trace_id", job.trace_id)
         .value("last_event_seq", last_event_seq)
-        .opt_json("x-vendor.nuncio.ended", end.map(ended).as_deref())
+        .opt_plain("x-vendor.nuncio.session_id", ours.session)
+        .opt_json("x-vendor.nuncio.ended", ours.end.as_ref().map(ended).as_deref())
         .close()
 }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::maybe::Maybe;
 use super::raw::Raw;
 use crate::arcp::wire::envelope::Int;
-use crate::arcp::wire::ids::JobId;
+use crate::arcp::wire::ids::{JobId, SessionId};
 use crate::json::Text;
 use crate::trace::TraceId;
 
@@ -44,6 +44,8 @@ pub struct JobRow {
     pub trace_id: Option<TraceId>,
     /// The number of the job's last event, in the numbering of its owner.
     pub last_event_seq: Option<u64>,
+    /// The session that owns the job, as Nuncio's runtime says while there is one (ours).
+    pub session_id: Option<SessionId>,
     /// How the job has ended, as Nuncio's runtime says (ours).
     pub ended: Option<ListedEnd>,
 }
@@ -90,6 +92,8 @@ struct Row<'a> {
     #[serde(borrow)]
     trace_id: Maybe<Text<'a>>,
     last_event_seq: Maybe<Int>,
+    #[serde(borrow, rename = "x-vendor.nuncio.session_id")]
+    session_id: Maybe<Text<'a>>,
     #[serde(borrow, rename = "x-vendor.nuncio.ended")]
     ended: Maybe<End<'a>>,
 }
@@ -134,6 +138,7 @@ impl Row<'_> {
             created_at: self.created_at.owned().or_else(|| self.submitted_at.owned()),
             trace_id: self.trace_id.trace_id(),
             last_event_seq: self.last_event_seq.value(),
+            session_id: self.session_id.as_str().map(SessionId::from),
             ended: self.ended.0.as_ref().and_then(End::read),
         })
     }
