@@ -3,12 +3,12 @@
 use clap::Args;
 use nuncio_tokio::arcp::{AskedQuestion, Client, Json};
 
+use super::interrupt::until_interrupted;
 use super::{find, questions};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, expected, value_of};
-use crate::signals::Interrupts;
 use crate::text::eprint_line;
 
 const AFTER_HELP: &str = "\
@@ -45,21 +45,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish(run_until_interrupted(&options).await)
+    output::finish(until_interrupted(answer(&options), "the answer may have been taken").await)
 }
 
-async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
-    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
-    tokio::select! {
-        answered = answer(options) => answered.map(|()| Exit::Success),
-        () = interrupts.reach(1) => {
-            eprint_line("nuncio: interrupted; the answer may have been taken");
-            Ok(Exit::Interrupted)
-        }
-    }
-}
-
-async fn answer(options: &Options) -> Result<(), Error> {
+async fn answer(options: &Options) -> Result<Exit, Error> {
     let client = options.connection.connect().await?;
     let (named, text) = match &options.answer[..] {
         [named, text] => (Some(named.as_str()), text),
@@ -77,7 +66,7 @@ async fn answer(options: &Options) -> Result<(), Error> {
     client.close().await;
     let value = taken.value.as_ref().map_or("", |value| value.as_str());
     eprint_line(&format!("the answer to {question_id} is {value}"));
-    Ok(())
+    Ok(Exit::Success)
 }
 
 /// Returns the open question of a job that an answer is for; `None` if a question was named that is not open.

@@ -7,12 +7,12 @@ use nuncio_tokio::arcp::{
 };
 
 use super::find;
+use super::interrupt::until_interrupted;
 use crate::connection::Connection;
 use crate::detached;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::signals::Interrupts;
 use crate::text::eprint_line;
 
 const AFTER_HELP: &str = "\
@@ -52,18 +52,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish(run_until_interrupted(&options).await)
-}
-
-async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
-    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
-    tokio::select! {
-        exit = cancel(options) => exit,
-        () = interrupts.reach(1) => {
-            eprint_line("nuncio: interrupted; the job may still be cancelled");
-            Ok(Exit::Interrupted)
-        }
-    }
+    output::finish(until_interrupted(cancel(&options), "the job may still be cancelled").await)
 }
 
 async fn cancel(options: &Options) -> Result<Exit, Error> {

@@ -11,6 +11,7 @@ pub(crate) mod context;
 pub(crate) mod demo;
 pub(crate) mod describe;
 mod find;
+mod interrupt;
 pub(crate) mod jobs;
 pub(crate) mod journal;
 mod listing;

@@ -7,11 +7,11 @@ use nuncio_tokio::arcp::{Client, ClientError, OutcomeSource, Subscribe, Subscrip
 use tokio::task::JoinSet;
 
 use super::find;
+use super::interrupt::until_interrupted;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::signals::Interrupts;
 use crate::text::{eprint_line, print_line, sanitize};
 use crate::time::positive_duration;
 
@@ -49,11 +49,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish(run_until_interrupted(&options).await)
+    output::finish(until_interrupted(wait_in_time(&options), "the jobs go on").await)
 }
 
-async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
-    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
+async fn wait_in_time(options: &Options) -> Result<Exit, Error> {
     let timeout = async {
         match options.timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
@@ -65,10 +64,6 @@ async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
         () = timeout => {
             eprint_line("nuncio: the time is over; the jobs that have not ended go on");
             Ok(Exit::TimedOut)
-        }
-        () = interrupts.reach(1) => {
-            eprint_line("nuncio: interrupted; the jobs go on");
-            Ok(Exit::Interrupted)
         }
     }
 }
