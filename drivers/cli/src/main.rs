@@ -23,9 +23,8 @@ mod time;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use tokio::runtime::Builder;
-use tracing::level_filters::LevelFilter;
 
 use commands::{
     agents, answer, cancel, cap, caracal, completions, conformance, context, demo, describe, jobs, journal, man,
@@ -42,7 +41,8 @@ Examples:
   nuncio submit echo --token s3cret --input 42
 
 `nuncio COMMAND --help` describes a command, with examples and exit codes.
-RUST_LOG sets what is logged on stderr: debug, or warn,nuncio_shared=trace.";
+RUST_LOG sets what is logged on stderr: debug, or warn,nuncio_shared=trace.
+Commands that serve have --log-level and --log-format, too.";
 
 /// Control long-running agent jobs over ARCP v1.1
 #[derive(Debug, Parser)]
@@ -50,6 +50,9 @@ RUST_LOG sets what is logged on stderr: debug, or warn,nuncio_shared=trace.";
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    #[arg(help = "When to print in colour: always, never, or auto, which does on a terminal unless NO_COLOR is set")]
+    color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,7 +110,7 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::try_parse()
         .unwrap_or_else(|error| arguments::without_secrets(error, &mut Arguments::command()).exit());
-    terminal::detect_colors();
+    terminal::enable_colors(arguments.color);
     #[cfg(unix)]
     if matches!(arguments.command, Command::Serve(_) | Command::Cap(_)) && exec::init::is_needed() {
         return ended(exec::init::run(std::env::args_os().skip(1).collect()));
@@ -135,13 +138,18 @@ fn ended(code: Result<u8, Error>) -> ExitCode {
 }
 
 async fn run(command: Command) -> Exit {
-    // A server has only its log to report trouble; the other commands print what happens to their connection.
-    logging::install(match &command {
-        Command::Serve(_) => LevelFilter::WARN,
-        Command::Cap(options) => options.log_level(),
-        Command::Caracal(options) => options.log_level(),
-        _ => LevelFilter::ERROR,
-    });
+    let of_server = match &command {
+        // It starts its log by itself, as its configuration file says.
+        Command::Serve(_) => None,
+        Command::Cap(options) => Some(options.logs()),
+        Command::Caracal(options) => Some(options.logs()),
+        _ => Some(None),
+    };
+    match of_server {
+        Some(Some(options)) => logging::install_for_server(options),
+        Some(None) => logging::install_for_client(),
+        None => {}
+    }
     match command {
         Command::Demo(options) => demo::run(&options).await,
         Command::Serve(options) => Box::pin(serve::run(*options)).await,

@@ -3,7 +3,7 @@
 //! - [`serve`], [`secured`], [`settings`], [`signals`]: the server and its settings. [`exec`]: programs as agents.
 //! - [`console`]: the live page, in a browser. [`client`]: the client's commands. [`python`]: the same with the runtime of the Python SDK. [`demo`]: `nuncio demo`.
 //! - [`conformance`]: `nuncio conformance`, with runtimes and clients that have a fault.
-//! - [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
+//! - [`logs`]: the log of servers. [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
 //! - [`support`]: runs the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where an unwrap does")]
 
@@ -20,6 +20,8 @@ mod demo;
 mod exec;
 #[cfg(unix)]
 mod journal;
+#[cfg(unix)]
+mod logs;
 mod python;
 mod secured;
 mod serve;

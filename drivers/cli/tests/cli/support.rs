@@ -97,6 +97,13 @@ impl Serving {
         }
     }
 
+    /// Stops the server. Returns the lines on stderr that were not waited for.
+    pub(crate) fn log(mut self) -> Vec<String> {
+        send("TERM", &self.child);
+        assert!(self.child.wait().expect("it ends").success());
+        self.errors.iter().collect()
+    }
+
     /// Sends the signal and waits for the end. Returns the exit code and the rest of stdout.
     pub(crate) fn stop(self, signal: &str) -> (Option<i32>, String) {
         send(signal, &self.child);

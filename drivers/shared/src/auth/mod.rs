@@ -24,4 +24,5 @@ pub use tls::{
     NoPrincipal, ServerTls, TlsConnectError, TlsError,
 };
 pub use tokens::StaticTokens;
+pub(crate) use verifier::Explanation;
 pub use verifier::{BoxVerifier, Claim, Either, PeerCertificate, Rejection, Verifier};

@@ -1,11 +1,12 @@
 //! What a client claims to be, and the verifiers that check the claim.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use nuncio_core::arcp::{ErrorCode, Fault, Secret};
 
 use crate::io::BoxFuture;
+use crate::io::sync::lock;
 
 /// What a client presents in its hello.
 #[derive(Clone, Debug)]
@@ -17,18 +18,43 @@ pub struct Claim {
     pub client: String,
     /// The client's certificate, if the connection is mutual TLS. The server's authorities have signed it.
     pub certificate: Option<PeerCertificate>,
+    /// Why it is refused, for logs.
+    pub(crate) explanation: Explanation,
 }
 
 impl Claim {
     /// Returns a claim without a certificate.
     pub fn new(token: impl Into<String>, client: impl Into<String>) -> Claim {
-        Claim { token: Secret::new(token), client: client.into(), certificate: None }
+        Claim {
+            token: Secret::new(token),
+            client: client.into(),
+            certificate: None,
+            explanation: Explanation::default(),
+        }
     }
 
     /// Adds the client's certificate.
     pub fn with_certificate(mut self, certificate: Option<PeerCertificate>) -> Claim {
         self.certificate = certificate;
         self
+    }
+
+    /// Says why the claim is refused: the line in the server's log about the refusal shows it, and the client does not learn
+    /// it. It must not have a part of the token in it.
+    pub fn explain(&self, reason: impl fmt::Display) {
+        lock(&self.explanation.0).push(reason.to_string());
+    }
+}
+
+/// Why a claim is refused, by each verifier that says so. Copies of a claim share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Explanation(Arc<Mutex<Vec<String>>>);
+
+impl Explanation {
+    /// Returns all of it as one text.
+    pub(crate) fn text(&self) -> Option<String> {
+        let reasons = lock(&self.0);
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }
 
@@ -188,5 +214,28 @@ trait DynVerifier: Send + Sync {
 impl<V: Verifier> DynVerifier for V {
     fn verify_boxed(&self, claim: Claim) -> BoxFuture<'_, Result<String, Rejection>> {
         Box::pin(self.verify(claim))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    fn refuses(reason: &'static str) -> impl Verifier {
+        move |claim: Claim| {
+            claim.explain(reason);
+            std::future::ready(Err::<String, _>(Rejection::Invalid))
+        }
+    }
+
+    #[test]
+    fn the_log_has_the_reason_of_each_verifier() {
+        let claim = Claim::new("t", "a client");
+        let verdict = block_on(refuses("it has expired").or(refuses("no such key")).boxed().verify(claim.clone()));
+        assert_eq!(verdict, Err(Rejection::Invalid));
+        assert_eq!(claim.explanation.text().as_deref(), Some("it has expired; no such key"));
+        assert_eq!(Claim::new("t", "another client").explanation.text(), None);
     }
 }

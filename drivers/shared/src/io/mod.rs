@@ -8,6 +8,7 @@ mod address;
 #[cfg(feature = "cap")]
 pub(crate) mod alarm;
 pub(crate) mod clock;
+mod complaints;
 pub(crate) mod conn;
 pub(crate) mod descriptors;
 mod dial;
@@ -31,6 +32,7 @@ pub(crate) mod writer;
 
 pub use address::{Address, reachable};
 pub use clock::monotonic;
+pub use complaints::Complaints;
 pub use descriptors::raise_descriptor_limit;
 pub use dial::connect;
 pub use driver::{Accept, Child, Driver, Io, Process, Spawn};

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -15,14 +15,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(feature = "tls")]
 use nuncio_shared::auth::ServerTls;
 use nuncio_shared::caracal::{HttpRequest, Reply};
-use nuncio_shared::io::{Address, CancellationToken, Sanitized, reachable};
+use nuncio_shared::io::{Address, CancellationToken, Complaints, Sanitized, reachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 #[cfg(feature = "tls")]
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::Coordinator;
 use crate::IdleLimit;
@@ -108,7 +108,7 @@ impl CoordinatorServer {
         let security = Security::default();
         CoordinatorServer::serve(
             address.into(),
-            Serving { coordinator, limits, security, stop: CancellationToken::new() },
+            Serving { coordinator, limits, security, stop: CancellationToken::new(), complaints: complaints() },
         )
         .await
     }
@@ -124,7 +124,7 @@ impl CoordinatorServer {
         let security = Security { tls: Some(tls) };
         CoordinatorServer::serve(
             address.into(),
-            Serving { coordinator, limits, security, stop: CancellationToken::new() },
+            Serving { coordinator, limits, security, stop: CancellationToken::new(), complaints: complaints() },
         )
         .await
     }
@@ -163,6 +163,13 @@ struct Serving {
     limits: HttpLimits,
     security: Security,
     stop: CancellationToken,
+    /// The lines about refusals, which clients cause.
+    complaints: Mutex<Complaints>,
+}
+
+/// Bounds the refusals that are logged to 20 a second.
+fn complaints() -> Mutex<Complaints> {
+    Mutex::new(Complaints::new(20))
 }
 
 /// The TLS of a server, if it has some.
@@ -206,10 +213,10 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
             () = serving.stop.cancelled() => break,
         };
         match accepted {
-            Ok((socket, _)) => {
+            Ok((socket, peer)) => {
                 let serving = Arc::clone(&serving);
                 connections.spawn(async move {
-                    connected(socket, serving).await;
+                    connected(socket, peer, serving).await;
                     drop(permit);
                 });
             }
@@ -223,7 +230,7 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
     while connections.join_next().await.is_some() {}
 }
 
-async fn connected(socket: TcpStream, serving: Arc<Serving>) {
+async fn connected(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>) {
     // Without the option, answers are delayed and nothing else goes wrong.
     drop(socket.set_nodelay(true));
     let socket = IdleLimit::new(socket, serving.limits.idle(), std::future::pending());
@@ -235,24 +242,26 @@ async fn connected(socket: TcpStream, serving: Arc<Serving>) {
             () = serving.stop.cancelled() => return,
         };
         return match shaken {
-            Ok(Ok((stream, _))) => serve(stream.compat(), serving).await,
+            Ok(Ok((stream, _))) => serve(stream.compat(), peer, serving).await,
             Ok(Err(error)) => debug!(error = %Sanitized(&error), "a connection has no TLS"),
             Err(_) => debug!("a connection has no TLS in time"),
         };
     }
-    serve(socket, serving).await;
+    serve(socket, peer, serving).await;
 }
 
-async fn serve(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, serving: Arc<Serving>) {
+async fn serve(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr, serving: Arc<Serving>) {
     let stop = serving.stop.clone();
     let limits = serving.limits;
     let is_asked = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&is_asked);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (serving, asked) = (Arc::clone(&serving), Arc::clone(&asked));
         async move {
             asked.store(true, Ordering::Relaxed);
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let response = serving.respond(request).await;
+            serving.log(peer, method.as_str(), &path, response.status());
             asked.store(false, Ordering::Relaxed);
             Ok::<_, std::convert::Infallible>(response)
         }
@@ -281,6 +290,20 @@ async fn serve(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, ser
 }
 
 impl Serving {
+    /// Logs a request that was refused.
+    fn log(&self, peer: SocketAddr, method: &str, path: &str, status: StatusCode) {
+        if !status.is_client_error() && !status.is_server_error() {
+            return;
+        }
+        let missed = self.complaints.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let Some(missed) = missed else { return };
+        let (status, missed) = (status.as_u16(), (missed > 0).then_some(missed));
+        match status {
+            401 | 403 => warn!(%peer, method, path, status, missed, "a client was refused"),
+            _ => info!(%peer, method, path, status, missed, "a request was refused"),
+        }
+    }
+
     async fn respond(&self, request: Request<Incoming>) -> Response<String> {
         let (head, body) = request.into_parts();
         let mut headers = Vec::with_capacity(head.headers.len());

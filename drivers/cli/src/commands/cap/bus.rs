@@ -5,6 +5,7 @@ use nuncio_tokio::cap::{MemoryBus, MemoryServer, MemoryStore};
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::logging::LogOptions;
 use crate::signals::Termination;
 use crate::text::eprint_line;
 
@@ -35,6 +36,8 @@ pub(super) struct Options {
     /// Address for clients of Redis, as HOST:PORT; port 0 takes a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6379")]
     listen_redis: String,
+    #[command(flatten)]
+    pub(super) logs: LogOptions,
 }
 
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {

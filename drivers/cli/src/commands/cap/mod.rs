@@ -17,9 +17,9 @@ mod watch;
 mod worker;
 
 use clap::{Args, Subcommand};
-use tracing::level_filters::LevelFilter;
 
 use crate::exit::Exit;
+use crate::logging::LogOptions;
 use crate::output;
 
 const AFTER_HELP: &str = "\
@@ -61,13 +61,14 @@ enum Command {
 }
 
 impl Options {
-    /// What is logged unless `RUST_LOG` says otherwise: a worker has only its log to report trouble.
-    pub(crate) fn log_level(&self) -> LevelFilter {
-        match self.command {
+    /// What a command that serves logs; `None` for the other commands.
+    pub(crate) fn logs(&self) -> Option<LogOptions> {
+        match &self.command {
             #[cfg(unix)]
-            Command::Worker(_) => LevelFilter::WARN,
-            Command::Router(_) | Command::Bus(_) => LevelFilter::WARN,
-            Command::Submit(_) | Command::Watch(_) | Command::Keygen(_) | Command::Demo(_) => LevelFilter::ERROR,
+            Command::Worker(options) => Some(options.logs),
+            Command::Router(options) => Some(options.logs),
+            Command::Bus(options) => Some(options.logs),
+            Command::Submit(_) | Command::Watch(_) | Command::Keygen(_) | Command::Demo(_) => None,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::production::ProductionOptions;
 use super::servers::BusOptions;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::logging::LogOptions;
 use crate::signals::Termination;
 use crate::text::{count, eprint_line};
 use crate::time::HumanDuration;
@@ -128,6 +129,8 @@ pub(super) struct Options {
     keys: Keys,
     #[command(flatten)]
     bus: BusOptions,
+    #[command(flatten)]
+    pub(super) logs: LogOptions,
 }
 
 /// [`Dispatch`] as an option.

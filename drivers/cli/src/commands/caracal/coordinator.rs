@@ -9,6 +9,7 @@ use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, Enforcement, Generat
 use super::applications::Applications;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::logging::LogOptions;
 use crate::signals::Termination;
 use crate::text::{count, eprint_line, print_line};
 
@@ -75,6 +76,8 @@ pub(super) struct Options {
     tls_key: Option<PathBuf>,
     #[command(flatten)]
     applications: Applications,
+    #[command(flatten)]
+    pub(super) logs: LogOptions,
 }
 
 impl Options {

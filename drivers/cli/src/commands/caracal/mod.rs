@@ -16,9 +16,9 @@ mod token;
 mod tree;
 
 use clap::{Args, Subcommand};
-use tracing::level_filters::LevelFilter;
 
 use crate::exit::Exit;
+use crate::logging::LogOptions;
 use crate::output;
 
 const AFTER_HELP: &str = "\
@@ -65,11 +65,11 @@ enum Command {
 }
 
 impl Options {
-    /// What is logged unless `RUST_LOG` says otherwise: a coordinator has only its log to report trouble.
-    pub(crate) fn log_level(&self) -> LevelFilter {
-        match self.command {
-            Command::Coordinator(_) => LevelFilter::WARN,
-            _ => LevelFilter::ERROR,
+    /// What a command that serves logs; `None` for the other commands.
+    pub(crate) fn logs(&self) -> Option<LogOptions> {
+        match &self.command {
+            Command::Coordinator(options) => Some(options.logs),
+            _ => None,
         }
     }
 }

@@ -16,6 +16,7 @@ use super::options::{Compat, EndpointPath};
 use super::pool::PoolOptions;
 use super::security::Security;
 use crate::exec::program::{CommandLine, ResultSource};
+use crate::logging::{LogFormat, LogLevel};
 use crate::time::HumanDuration;
 
 /// The file. Its keys are the names of the flags.
@@ -42,6 +43,8 @@ pub(super) struct File {
     pub(super) pool: PoolOptions,
     pub(super) security: Security,
     pub(super) limits: Limits,
+    pub(super) log_level: Option<LogLevel>,
+    pub(super) log_format: Option<LogFormat>,
     pub(super) agents: BTreeMap<AgentName, Agent>,
 }
 

@@ -36,6 +36,7 @@ use std::net::SocketAddr;
 use nuncio_tokio::arcp::{BuildError, ListenOptions, Listening, Shutdown};
 
 use crate::exit::Exit;
+use crate::logging;
 use crate::signals::{Signalled, Termination};
 use crate::text::eprint_line;
 use build::Service;
@@ -61,6 +62,7 @@ pub(crate) async fn run(options: Options) -> Exit {
 async fn serve(options: Options) -> Result<(), ServeError> {
     let check_only = options.check;
     let settings = Settings::new(options)?;
+    logging::install_for_server(settings.logs);
     if let Err(error) = nuncio_tokio::io::raise_descriptor_limit() {
         eprint_line(&format!("nuncio: warning: the limit of open files cannot be raised: {error}"));
     }

@@ -14,6 +14,7 @@ use super::journal::JournalOptions;
 use super::limits::Limits;
 use super::pool::PoolOptions;
 use super::security::Security;
+use crate::logging::LogOptions;
 use crate::time::HumanDuration;
 
 #[derive(Args, Debug)]
@@ -103,6 +104,8 @@ pub(crate) struct Options {
     pub(super) watch: bool,
     #[command(flatten)]
     pub(super) limits: Limits,
+    #[command(flatten)]
+    pub(super) logs: LogOptions,
 }
 
 /// The path of the endpoint, which starts with a slash.

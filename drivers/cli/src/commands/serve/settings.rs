@@ -16,6 +16,7 @@ use super::pool::PoolSetting;
 use super::security::Security;
 use super::watch::Stamps;
 use crate::exec::program::{CommandLine, ResultSource};
+use crate::logging::LogOptions;
 use crate::time::HumanDuration;
 
 const LISTEN: &str = "127.0.0.1:7777";
@@ -51,6 +52,7 @@ pub(super) struct Settings {
     pub(super) stamps: Stamps,
     pub(super) watch: bool,
     pub(super) limits: Limits,
+    pub(super) logs: LogOptions,
 }
 
 /// A program to offer as an agent.
@@ -107,6 +109,7 @@ impl Settings {
             security_of_flags: options.security,
             watch: options.watch || file.watch,
             limits: options.limits.or(file.limits),
+            logs: options.logs.or(LogOptions { log_level: file.log_level, log_format: file.log_format }),
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nuncio_core::arcp::{AgentSpec, Config, Journaling, OnRestart, Policy, Refused, Restored, Runtime};
 use nuncio_core::lease::Lease;
 use serde::de::DeserializeOwned;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::Server;
 use super::error::BuildError;
@@ -300,7 +300,7 @@ fn start(
     config.journal = Journaling::Readable;
     let (runtime, restored) =
         journal::restore(config, agents, seed, clock.now(), journal)?.map_err(|refused| not_valid(&refused))?;
-    info!(?restored, "restored from the journal");
+    debug!(?restored, "restored from the journal");
     let begun = clock.now();
     if restored.now.since(begun) > 1_000_000 {
         let (latest, wall) = (restored.now.to_rfc3339(), begun.to_rfc3339());

@@ -1,20 +1,19 @@
 //! Connections of a server, from the moment they are accepted.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::future::Ready;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_lite::future::or;
 use nuncio_core::arcp::{ConnId, Dialect, Via};
-use nuncio_link::{Closed, DialectCheck, Link, Request, Utf8Bytes};
-use tracing::{Instrument, debug, info_span};
+use nuncio_link::{Cause, Closed, DialectCheck, Link, Request, Utf8Bytes};
+use tracing::{Instrument, debug, debug_span, info};
 
 use crate::arcp::server::hub::Hub;
+use crate::arcp::server::peers::Peer;
 use crate::auth::PeerCertificate;
 use crate::io::conn::{self, Patience, Port, Turn};
 use crate::io::lane::Lane;
@@ -58,31 +57,6 @@ pub(crate) struct Opened {
     pub(crate) request: Option<Request>,
 }
 
-/// Who is at the other end of a connection.
-pub(crate) enum Peer {
-    Socket(SocketAddr),
-    /// What a stream is that has no address.
-    Stream(&'static str),
-}
-
-impl Peer {
-    fn address(&self) -> Option<IpAddr> {
-        match self {
-            Peer::Socket(address) => Some(address.ip()),
-            Peer::Stream(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::Socket(address) => address.fmt(f),
-            Peer::Stream(kind) => f.write_str(kind),
-        }
-    }
-}
-
 /// Accepts the names of all dialects.
 pub(crate) fn known_dialects() -> DialectCheck {
     DialectCheck::new(|name| name.parse::<Dialect>().is_ok())
@@ -97,7 +71,7 @@ pub(crate) fn opened(stream: Stream) -> Ready<io::Result<Opened>> {
 ///
 /// The machine counts the connection from now on and applies the deadline of the hello to it, although `opening` may
 /// still have a handshake to do. `carrier` says who could listen to the connection.
-pub(crate) fn attach<O>(hub: &Arc<Hub>, opening: O, mut link: Link, carrier: Carrier, peer: &Peer) -> Connection
+pub(crate) fn attach<O>(hub: &Arc<Hub>, opening: O, mut link: Link, carrier: Carrier, peer: Peer) -> Connection
 where
     O: Future<Output = io::Result<Opened>> + Send + 'static,
 {
@@ -108,15 +82,15 @@ where
     let pipe = Arc::new(Pipe::default());
     // Behind a proxy, the address is that of the proxy.
     let address = if carrier.behind_proxy { None } else { peer.address() };
-    let conn = hub.run(|state, now| state.open(now, carrier.via, address, Arc::clone(&pipe)));
-    let span = info_span!("connection", ?conn, peer = %Sanitized(peer));
+    let conn = hub.run(|state, now| state.open(now, carrier.via, address, peer, Arc::clone(&pipe)));
+    let span = debug_span!("connection", ?conn, %peer);
     link.restrain(hub.look(|runtime| {
         let limits = &runtime.config().limits;
         limits.hello_bytes.min(limits.frame_bytes)
     }));
     // Behind a pointer, because the task would hold it several times.
     let link = Arc::new(Mutex::new(link));
-    let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn, carrier });
+    let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn, carrier, peer });
     // The machine's deadline for the hello covers the upgrade.
     let patience = Patience { open: None, linger: linger(hub), link: hub.link_options() };
     let over = Arc::clone(hub);
@@ -136,7 +110,7 @@ where
                 }
                 conn::run(Arc::clone(&over.parts.io), stream, link, pipe, port, patience).await;
             }
-            Err(error) => port.ended(&conn::lost(&error.to_string())),
+            Err(error) => port.not_opened(&error),
         }
         over.socket_closed();
         drop(done);
@@ -155,6 +129,7 @@ struct ServerPort {
     hub: Arc<Hub>,
     conn: ConnId,
     carrier: Carrier,
+    peer: Peer,
 }
 
 impl ServerPort {
@@ -167,6 +142,20 @@ impl ServerPort {
         let via = request.via(self.carrier.via, self.carrier.behind_proxy);
         if via != self.carrier.via {
             self.hub.run(|state, now| state.runtime.handle_via(now, self.conn, via));
+        }
+    }
+}
+
+impl ServerPort {
+    /// Ends a connection whose handshake has failed.
+    fn not_opened(&self, error: &io::Error) {
+        let missed = self.hub.run(|state, now| {
+            state.close(now, self.conn);
+            state.complain()
+        });
+        if let Some(missed) = missed {
+            let (peer, missed) = (self.peer, (missed > 0).then_some(missed));
+            info!(%peer, error = %Sanitized(error), missed, "a connection was not opened");
         }
     }
 }
@@ -222,7 +211,20 @@ impl Port for ServerPort {
     }
 
     fn ended(&self, closed: &Closed) {
-        debug!(conn = ?self.conn, code = closed.code, reason = closed.reason, "the connection has ended");
-        self.hub.run(|state, now| state.close(now, self.conn));
+        let peer = self.peer;
+        let missed = self.hub.run(|state, now| {
+            state.close(now, self.conn);
+            matches!(closed.cause, Cause::Refused { .. } | Cause::Fault).then(|| state.complain()).flatten()
+        });
+        let Closed { cause, code, reason } = closed;
+        let Some(missed) = missed else {
+            debug!(conn = ?self.conn, code, reason, "the connection has ended");
+            return;
+        };
+        let missed = (missed > 0).then_some(missed);
+        match cause {
+            Cause::Refused { status } => info!(%peer, status, reason, missed, "a request over HTTP was refused"),
+            _ => info!(%peer, code, reason, missed, "a connection has ended with a fault of its peer"),
+        }
     }
 }

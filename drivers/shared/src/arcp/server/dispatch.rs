@@ -8,19 +8,25 @@ use futures_channel::oneshot;
 use nuncio_core::arcp::{ConnId, Event, Fault, JobKey, Output, Record, Runtime, Via};
 use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
-use tracing::{Span, debug, info};
+use tracing::field::display;
+use tracing::{Span, info};
 
 use super::action::Actions;
 use super::gate::Gate;
+use super::log::{LoggedJob, Refusal};
+use super::peers::{Peer, Peers, RefusedClaim};
 use super::provision::{Grant, Revocation};
 use crate::arcp::agent::job::{Attachment, EVENTS_AT_ONCE, Ended, Job};
 use crate::arcp::agent::span;
 use crate::arcp::journal::Replay;
-use crate::auth::{Claim, PeerCertificate};
-use crate::io::Sanitized;
+use crate::auth::{Claim, Explanation, PeerCertificate};
+use crate::io::Complaints;
 use crate::io::clock::{Reading, WallClock};
 use crate::io::lane::Lanes;
 use crate::io::pipe::Pipe;
+
+/// Refusals that are logged in a second, of all peers together.
+const REFUSALS_PER_SECOND: u32 = 20;
 
 /// What the lock of a server guards: the machine, and a table for each kind of thing that its outputs name.
 pub(crate) struct State {
@@ -28,6 +34,7 @@ pub(crate) struct State {
     pub(crate) runtime: Runtime,
     gate: Gate,
     conns: HashMap<ConnId, Arc<Pipe>>,
+    peers: Peers,
     /// The certificates of clients that have presented one.
     certificates: HashMap<ConnId, PeerCertificate>,
     /// Jobs whose agents run.
@@ -45,6 +52,8 @@ pub(crate) struct State {
     is_journal_lost: bool,
     /// Whether there is a provisioner.
     credentials: bool,
+    /// The lines about refusals, which peers cause.
+    complaints: Complaints,
     /// What the machine was told of the wall clock.
     wall: WallClock,
     /// The deadline that the timer waits for.
@@ -61,6 +70,7 @@ impl State {
             runtime,
             gate: Gate::new(durable),
             conns: HashMap::new(),
+            peers: Peers::default(),
             certificates: HashMap::new(),
             jobs: HashMap::new(),
             awaited: HashMap::new(),
@@ -68,6 +78,7 @@ impl State {
             unrecorded: has_journal.then(Vec::new),
             is_journal_lost: false,
             credentials: has_provisioner,
+            complaints: Complaints::new(REFUSALS_PER_SECOND),
             wall: WallClock::default(),
             armed: Time::MAX,
             drained: false,
@@ -95,12 +106,13 @@ impl State {
     }
 
     /// Adds a connection, whose frames go through `pipe`.
-    pub(super) fn open(&mut self, now: Time, via: Via, address: Option<IpAddr>, pipe: Arc<Pipe>) -> ConnId {
+    pub(super) fn open(&mut self, now: Time, via: Via, address: Option<IpAddr>, peer: Peer, pipe: Arc<Pipe>) -> ConnId {
         let conn = match address {
             Some(address) => self.runtime.handle_open_from(now, via, address),
             None => self.runtime.handle_open(now, via),
         };
         self.conns.insert(conn, pipe);
+        self.peers.connected(conn, peer);
         conn
     }
 
@@ -113,8 +125,29 @@ impl State {
     pub(super) fn close(&mut self, now: Time, conn: ConnId) {
         self.runtime.handle_close(now, conn);
         self.conns.remove(&conn);
+        self.peers.disconnected(conn);
         self.certificates.remove(&conn);
         self.gate.discard(conn);
+    }
+
+    /// Notes why the claim of a connection is refused, for the line about the refusal.
+    pub(super) fn explain(&mut self, conn: ConnId, claim: RefusedClaim) {
+        self.peers.refused(conn, claim);
+    }
+
+    /// Returns how many lines about refusals were left out since the last one, if there may be another one now.
+    pub(super) fn complain(&mut self) -> Option<u64> {
+        self.complaints.next()
+    }
+
+    /// Returns what is logged of a job; `None` if that is not logged.
+    fn logged(&self, job: JobKey) -> Option<LoggedJob> {
+        if !LoggedJob::is_wanted() {
+            return None;
+        }
+        let view = self.runtime.job(job)?;
+        let parent = view.parent.and_then(|parent| self.runtime.job(parent)).map(|parent| parent.id);
+        Some(LoggedJob::new(&view, parent, view.session.and_then(|session| self.peers.of_session(session))))
     }
 
     /// Returns a receiver of the end of a job that has just been delegated.
@@ -236,17 +269,30 @@ impl State {
     fn event(&mut self, now: Time, event: Event, actions: &mut Actions) {
         match event {
             Event::Authenticate { conn, token, client } => {
-                let claim = Claim { token, client, certificate: self.certificates.get(&conn).cloned() };
+                let certificate = self.certificates.get(&conn).cloned();
+                let claim = Claim { token, client, certificate, explanation: Explanation::default() };
                 actions.push(move |host| host.authenticate(conn, claim));
             }
-            Event::SessionLive { session, principal, dialect, resumed, .. } => {
-                actions.push(move |_| info!(%session, ?principal, %dialect, resumed, "the session is live"));
+            Event::SessionLive { session, conn, principal, dialect, resumed } => {
+                self.peers.live(session, conn);
+                let peer = self.peers.of_conn(conn);
+                actions.push(move |_| {
+                    let (principal, peer) = (&*principal, peer.map(display));
+                    info!(%session, principal, %dialect, resumed, peer, "the session is live");
+                });
             }
             Event::SessionDetached { session } => {
+                self.peers.detached(session);
                 actions.push(move |_| info!(%session, "the session has no connection; it can be resumed"));
             }
-            Event::SessionClosed { session } => actions.push(move |_| info!(%session, "the session is closed")),
+            Event::SessionClosed { session } => {
+                self.peers.detached(session);
+                actions.push(move |_| info!(%session, "the session is closed"));
+            }
             Event::Submitted { job, credentials } => {
+                if let Some(logged) = self.logged(job) {
+                    actions.push(move |_| logged.submitted());
+                }
                 match self.runtime.job(job).filter(|_| credentials && self.credentials) {
                     Some(view) => {
                         let grant = Grant::of(&view);
@@ -294,28 +340,9 @@ impl State {
             Event::Ended { job: key, status, fault, result } => {
                 let budget = self.runtime.job(key).and_then(|view| view.budget.map(Budget::to_json_numbers));
                 let ended = Ended { status, fault, result, budget };
-                let (job, awaited) = (self.jobs.remove(&key), self.awaited.remove(&key));
-                let attachment = self.attachments.remove(&key);
-                actions.push(move |_| {
-                    drop(attachment);
-                    if let Some(job) = job {
-                        end_job(&job, &ended);
-                    }
-                    if let Some(awaited) = awaited {
-                        // The receiver is gone if the parent no longer waits.
-                        drop(awaited.send(ended));
-                    }
-                });
+                self.ended(now, key, ended, actions);
             }
-            Event::Left { job: key } => {
-                if let Some(job) = self.jobs.remove(&key) {
-                    actions.push(move |_| {
-                        let info = &job.info;
-                        info!(job = %info.id, trace = %info.trace_id, "the job is left to the next start");
-                        job.leave();
-                    });
-                }
-            }
+            Event::Left { job } => self.left(job, actions),
             Event::Revoke { revocation, job, id, value, attempt } => {
                 actions.push(move |host| host.revoke(revocation, Revocation { job: job.into(), id, value, attempt }));
             }
@@ -323,17 +350,62 @@ impl State {
                 actions.push(move |host| host.replay(Replay { id: replay, range, max_events, max_bytes }));
             }
             Event::Subscription { principal, job, owner, granted } => {
-                actions.push(move |_| info!(?principal, %job, ?owner, granted, "a subscription was decided"));
+                actions.push(move |_| {
+                    let (principal, owner) = (&*principal, &*owner);
+                    info!(principal, %job, owner, granted, "a subscription was decided");
+                });
             }
             Event::RefusedFrame { conn, code, message } => {
-                let fault = Fault::new(code, message);
-                actions.push(move |_| debug!(?conn, fault = %Sanitized(&fault), "a frame was refused"));
+                self.refused(conn, Fault::new(code, message), actions);
             }
             Event::Drained => {
                 self.drained = true;
                 actions.push(|host| host.drained());
             }
         }
+    }
+
+    /// Removes a job that has ended, and has its agent and the parent that waits for it told.
+    fn ended(&mut self, now: Time, key: JobKey, ended: Ended, actions: &mut Actions) {
+        let (job, awaited) = (self.jobs.remove(&key), self.awaited.remove(&key));
+        let attachment = self.attachments.remove(&key);
+        let (logged, wall) = (self.logged(key), self.wall_at(now));
+        actions.push(move |_| {
+            drop(attachment);
+            if let Some(logged) = logged {
+                logged.ended(&ended, wall);
+            }
+            if let Some(job) = job {
+                span::record_end(&job.end(), &ended);
+            }
+            if let Some(awaited) = awaited {
+                // The receiver is gone if the parent no longer waits.
+                drop(awaited.send(ended));
+            }
+        });
+    }
+
+    /// Removes a job that is left to the next start, and has its agent told.
+    fn left(&mut self, key: JobKey, actions: &mut Actions) {
+        if let Some(job) = self.jobs.remove(&key) {
+            actions.push(move |_| {
+                let info = &job.info;
+                info!(job = %info.id, trace = %info.trace_id, "the job is left to the next start");
+                job.leave();
+            });
+        }
+    }
+
+    /// Has a refusal logged.
+    fn refused(&mut self, conn: ConnId, fault: Fault, actions: &mut Actions) {
+        let refusal = Refusal {
+            peer: self.peers.of_conn(conn),
+            principal: self.runtime.principal_of(conn).cloned(),
+            fault,
+            claim: self.peers.take_refused(conn),
+            missed: self.complain(),
+        };
+        actions.push(move |_| refusal.log());
     }
 
     /// Returns the span of the agent that has delegated a job, or an empty one if a client has submitted it.
@@ -343,98 +415,7 @@ impl State {
     }
 }
 
-fn end_job(job: &Job, ended: &Ended) {
-    let (info, code) = (&job.info, ended.fault.as_ref().map(|fault| fault.code.as_str()));
-    info!(job = %info.id, trace = %info.trace_id, status = ?ended.status, code, "the job has ended");
-    span::record_end(&job.end(), ended);
-}
-
 #[cfg(test)]
+#[path = "dispatch_tests.rs"]
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
-mod tests {
-    use std::cell::Cell;
-
-    use nuncio_core::arcp::{Config, Journaling, RevocationId};
-
-    use super::*;
-    use crate::arcp::server::action::Host;
-
-    const NOW: Time = Time(1_700_000_000_000_000);
-
-    /// Counts the hellos that are to be authenticated.
-    #[derive(Default)]
-    struct Hellos(Cell<usize>);
-
-    impl Host for Hellos {
-        fn authenticate(&self, _conn: ConnId, _claim: Claim) {
-            self.0.set(self.0.get() + 1);
-        }
-        fn provision(&self, _job: JobKey, _grant: Grant) {}
-        fn revoke(&self, _id: RevocationId, _revocation: Revocation) {}
-        fn replay(&self, _replay: Replay) {}
-        fn start(&self, _job: Arc<Job>, _parent: Span) {}
-        fn drained(&self) {}
-    }
-
-    /// With a journal that takes records and never says that they are durable.
-    fn state() -> State {
-        let mut config = Config::default();
-        config.journal = Journaling::Kept;
-        State::new(Runtime::new(config, [7; 32], NOW), 0, true, false)
-    }
-
-    impl State {
-        fn receive(&mut self, conn: ConnId, frame: &str) -> Actions {
-            let mut actions = Actions::default();
-            self.runtime.handle_frame(NOW, conn, frame.as_bytes());
-            self.dispatch(NOW, &mut actions);
-            actions
-        }
-
-        /// Opens a session, whose welcome waits for the journal.
-        fn login(&mut self) -> ConnId {
-            let conn = self.open(NOW, Via::Memory, None, Arc::default());
-            let hello = r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{
-                "client":{"name":"c","version":"1"},"auth":{"scheme":"bearer","token":"t"},"capabilities":{}}}"#;
-            let hellos = Hellos::default();
-            self.receive(conn, hello).perform(&hellos);
-            assert_eq!(hellos.0.get(), 1);
-            self.runtime.admit(NOW, conn, "alice").unwrap();
-            self.dispatch(NOW, &mut Actions::default());
-            assert!(self.gate.held_for_connections() > 0);
-            conn
-        }
-    }
-
-    #[test]
-    fn events_about_refused_frames_do_not_wait_for_the_journal() {
-        let mut state = state();
-        let conn = state.login();
-        let before = state.gate.held_for_host();
-        for _ in 0..50 {
-            let actions = state.receive(conn, r#"{"arcp":"1.1","id":"2","type":"no.such","payload":{}}"#);
-            assert_eq!(actions.len(), 1, "the refusal is logged");
-        }
-        assert_eq!(state.gate.held_for_host(), before);
-    }
-
-    /// What one input stores is committed together, whatever else waits: an agent's event and the note about it.
-    #[test]
-    fn records_do_not_wait_behind_events() {
-        let mut state = state();
-        state.login();
-        assert!(state.gate.held_for_host() > 0, "an event waits for the first session's record");
-        assert!(!state.take_records().is_empty());
-        state.login();
-        assert!(!state.take_records().is_empty(), "the second session's record does not wait with it");
-    }
-
-    #[test]
-    fn outputs_that_wait_for_a_connection_go_with_it() {
-        let mut state = state();
-        let conn = state.login();
-        state.close(NOW, conn);
-        state.dispatch(NOW, &mut Actions::default());
-        assert_eq!(state.gate.held_for_connections(), 0);
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use tracing::{Span, debug, warn};
 
 use super::action::Host;
 use super::hub::Hub;
+use super::peers::RefusedClaim;
 use super::provision::{Grant, Revocation};
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::{Order, Replay};
@@ -58,13 +59,17 @@ impl Host for Arc<Hub> {
 
 async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
     let verifier = &hub.parts.verifier;
+    let (client, explanation) = (claim.client.clone(), claim.explanation.clone());
     let verdict = caught(async { verifier.verify(claim).await }).await.unwrap_or_else(|| {
         warn!("the verifier panicked");
         Err(Rejection::Unavailable)
     });
     let answered = hub.run(|state, now| match &verdict {
         Ok(principal) => state.runtime.admit(now, conn, principal.as_str()),
-        Err(rejection) => state.runtime.reject(now, conn, rejection.fault()),
+        Err(rejection) => {
+            state.explain(conn, RefusedClaim { client: Some(client), reason: explanation.text() });
+            state.runtime.reject(now, conn, rejection.fault())
+        }
     });
     if let Err(refused) = answered {
         debug!(?conn, refused = %Sanitized(&refused), "the verifier answered too late");

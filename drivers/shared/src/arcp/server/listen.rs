@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::future::or;
 use nuncio_core::arcp::Via;
@@ -12,13 +12,14 @@ use tracing::{info, warn};
 
 #[cfg(feature = "tls")]
 use super::connection::Opened;
-use super::connection::{Carrier, Connection, Peer, attach, known_dialects, opened};
+use super::connection::{Carrier, Connection, attach, known_dialects, opened};
 use super::hub::Hub;
+use super::peers::Peer;
 #[cfg(feature = "tls")]
 use crate::auth::tls::ServerTls;
-use crate::io::clock::{monotonic, sleep};
+use crate::io::clock::sleep;
 use crate::io::sync::CancellationToken;
-use crate::io::{Accept, Io, Sanitized, Stream, reachable};
+use crate::io::{Accept, Complaints, Io, Sanitized, Stream, reachable};
 
 /// How WebSocket is served on a socket, and for which requests. Each field has a default that suits most servers.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +102,7 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
         tls: options.tls,
         stop: stop.clone(),
         ending: hub.ending.clone(),
-        complaints: Complaints::default(),
+        complaints: Complaints::new(1),
     };
     hub.socket_opened();
     hub.parts.io.spawn(Box::pin(accepting.run()));
@@ -151,11 +152,11 @@ impl<A: Accept> Accepting<A> {
                 let (stream, certificate) = tls.shake_hands(stream).await?;
                 Ok(Opened { stream, certificate, request: None })
             };
-            return attach(hub, opening, link, self.carrier(Via::Tls), &name);
+            return attach(hub, opening, link, self.carrier(Via::Tls), name);
         }
         let loopback = peer.ip().to_canonical().is_loopback();
         let carrier = self.carrier(if loopback { Via::Loopback } else { Via::Plain });
-        attach(hub, opened(stream), link, carrier, &name)
+        attach(hub, opened(stream), link, carrier, name)
     }
 
     fn carrier(&self, via: Via) -> Carrier {
@@ -185,51 +186,10 @@ impl<A: Accept> Accepting<A> {
     }
 }
 
-/// Bounds the warnings about connections that could not be accepted to one a second.
-#[derive(Default)]
-struct Complaints {
-    last: Option<Instant>,
-    missed: u64,
-}
-
-impl Complaints {
-    /// Returns how many warnings were left out since the last one, if there may be another one now.
-    fn next(&mut self) -> Option<u64> {
-        self.at(monotonic())
-    }
-
-    fn at(&mut self, now: Instant) -> Option<u64> {
-        const PERIOD: Duration = Duration::from_secs(1);
-        if self.last.is_some_and(|last| now.duration_since(last) < PERIOD) {
-            self.missed += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.missed))
-    }
-}
-
 /// Whether the peer was gone before its connection was accepted.
 fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_of_failed_accepts_is_one_warning_a_second() {
-        let mut complaints = Complaints::default();
-        let start = monotonic();
-        assert_eq!(complaints.at(start), Some(0));
-        for millis in (0..1_000).step_by(50) {
-            assert_eq!(complaints.at(start + Duration::from_millis(millis)), None);
-        }
-        assert_eq!(complaints.at(start + Duration::from_secs(1)), Some(20));
-        assert_eq!(complaints.at(start + Duration::from_secs(3)), Some(0));
-    }
 }

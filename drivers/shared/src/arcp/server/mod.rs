@@ -19,6 +19,8 @@ mod gate;
 mod host;
 pub(crate) mod hub;
 mod listen;
+mod log;
+mod peers;
 mod provision;
 mod serve;
 mod shutdown;
@@ -37,8 +39,9 @@ use crate::auth::PeerCertificate;
 use crate::io::clock::timeout;
 use crate::io::memory::End;
 use crate::io::{Accept as _, Address, Driver, Stream};
-use connection::{Opened, Peer, attach, known_dialects, linger, opened};
+use connection::{Opened, attach, known_dialects, linger, opened};
 use hub::Hub;
+use peers::Peer;
 
 /// A runtime in the sense of the specification: it runs agents for the sessions of its clients, on the driver `D`.
 ///
@@ -119,14 +122,14 @@ impl<D: Driver> Server<D> {
     pub fn accept_websocket(&self, stream: Stream, via: Via, options: Arc<ServerOptions>) -> Connection {
         let mut options = options;
         Arc::make_mut(&mut options).dialects = known_dialects();
-        attach(&self.inner.hub, opened(stream), Link::server(options), via.into(), &Peer::Stream("stream"))
+        attach(&self.inner.hub, opened(stream), Link::server(options), via.into(), Peer::Stream("stream"))
     }
 
     /// Serves a WebSocket whose upgrade is already done, by a web framework for example. `stream` begins with the first
     /// byte after the response.
     pub fn accept_upgraded(&self, stream: Stream, via: Via) -> Connection {
         let link = Link::server_upgraded(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(stream), link, via.into(), &Peer::Stream("upgraded stream"))
+        attach(&self.inner.hub, opened(stream), link, via.into(), Peer::Stream("upgraded stream"))
     }
 
     /// Serves a WebSocket whose upgrade is being done: `upgrading` resolves to its stream. It counts as a connection and
@@ -147,7 +150,7 @@ impl<D: Driver> Server<D> {
         let link = Link::server_upgraded(self.inner.hub.link_options());
         let opening = async move { Ok(Opened { stream: upgrading.await?, certificate, request }) };
         let peer = peer.map_or(Peer::Stream("upgraded request"), Peer::Socket);
-        attach(&self.inner.hub, opening, link, via.into(), &peer)
+        attach(&self.inner.hub, opening, link, via.into(), peer)
     }
 
     /// Serves a stream of newline-delimited frames, the framing of stdio (§4).
@@ -157,7 +160,7 @@ impl<D: Driver> Server<D> {
             opened(stream),
             Link::lines(self.inner.hub.link_options()),
             via.into(),
-            &Peer::Stream("lines"),
+            Peer::Stream("lines"),
         )
     }
 
@@ -173,7 +176,7 @@ impl<D: Driver> Server<D> {
     pub fn connect_memory(&self) -> Transport {
         let (ours, theirs) = End::pair(MEMORY_BUFFER);
         let link = Link::lines(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory.into(), &Peer::Stream("this process"));
+        attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory.into(), Peer::Stream("this process"));
         Transport::lines(Box::pin(theirs)).written_anywhere()
     }
 

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
-use tracing::warn;
 
 use super::error::JwtError;
 use super::keys::JwtKeys;
 use crate::auth::verifier::{Claim, Rejection, Verifier};
-use crate::io::Sanitized;
 
 /// A verifier that takes the principal from a JSON Web Token with a valid signature.
 ///
@@ -87,7 +85,7 @@ impl JwtVerifier {
 impl Verifier for JwtVerifier {
     async fn verify(&self, claim: Claim) -> Result<String, Rejection> {
         self.principal(claim.token.expose()).map_err(|error| {
-            warn!(client = claim.client, error = %Sanitized(&error), "a JSON Web Token was refused");
+            claim.explain(&error);
             Rejection::Invalid
         })
     }

@@ -1,12 +1,10 @@
 //! Principals from client certificates.
 
-use tracing::warn;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use crate::auth::{Claim, PeerCertificate, Rejection, Verifier};
-use crate::io::Sanitized;
 
 /// The names in a certificate, those of each kind in their order in the certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,9 +113,9 @@ impl Default for CertificatePrincipals {
 
 impl Verifier for CertificatePrincipals {
     async fn verify(&self, claim: Claim) -> Result<String, Rejection> {
-        let certificate = claim.certificate.ok_or(Rejection::Invalid)?;
-        self.principal(&certificate).map_err(|error| {
-            warn!(client = claim.client, error = %Sanitized(&error), "a client certificate was refused");
+        let certificate = claim.certificate.as_ref().ok_or(Rejection::Invalid)?;
+        self.principal(certificate).map_err(|error| {
+            claim.explain(error);
             Rejection::Invalid
         })
     }

@@ -7,7 +7,7 @@ use nuncio_core::cap::{AuthorityEvent, Decision, RouterEvent, RouterJob};
 use tracing::{debug, error, info, warn};
 
 use super::policy::{JobPolicy, PolicyCheck};
-use super::state::{Action, RouterState};
+use super::state::{Action, Reported, RouterState};
 use crate::cap::node::hub::{Hub, Role};
 use crate::io::sync::caught;
 use crate::io::{Io, Sanitized};
@@ -34,7 +34,7 @@ impl Role for RouterRole {
                 }
             })),
             Action::Check(job, check) => ask(hub, job, *check),
-            Action::Report(event, job_id) => report(hub, &event, job_id.as_deref()),
+            Action::Report(event, job) => report(hub, &event, job.as_ref()),
         }
     }
 }
@@ -56,17 +56,21 @@ fn ask(hub: &Arc<Hub<RouterRole>>, job: RouterJob, check: PolicyCheck) {
     }));
 }
 
-fn report(hub: &Hub<RouterRole>, event: &RouterEvent, job_id: Option<&str>) {
+fn report(hub: &Hub<RouterRole>, event: &RouterEvent, job: Option<&Reported>) {
+    let job_id = job.map(|job| job.job_id.as_str());
+    let (topic, submitter) = (job.map(|job| job.topic.as_str()), job.map(|job| job.submitter.as_str()));
     let job_id_text = job_id.unwrap_or_default();
     match event {
-        RouterEvent::Accepted { .. } => debug!(job_id = job_id_text, "a job was accepted"),
+        RouterEvent::Accepted { .. } => info!(job_id = job_id_text, topic, submitter, "a job was accepted"),
         RouterEvent::Approval { reason, .. } => info!(job_id = job_id_text, ?reason, "a person has to approve the job"),
         RouterEvent::Dispatched { worker, attempt, .. } => {
             debug!(job_id = job_id_text, ?worker, attempt, "the job was sent to a worker");
         }
         RouterEvent::Running { worker, .. } => debug!(job_id = job_id_text, ?worker, "the job runs"),
         RouterEvent::Retrying { reason, .. } => warn!(job_id = job_id_text, ?reason, "the job will be sent again"),
-        RouterEvent::Ended { status, .. } => info!(job_id = job_id_text, ?status, "the job has ended"),
+        RouterEvent::Ended { status, .. } => {
+            info!(job_id = job_id_text, topic, submitter, ?status, "the job has ended");
+        }
         RouterEvent::Conflict { ended, ignored, .. } => {
             warn!(job_id = job_id_text, ?ended, ?ignored, "another result came for an ended job, and was ignored");
         }

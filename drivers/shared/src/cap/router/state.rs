@@ -25,7 +25,14 @@ pub(crate) struct RouterState {
 pub(crate) enum Action {
     Acknowledge(Box<dyn Acknowledge>),
     Check(RouterJob, Box<PolicyCheck>),
-    Report(RouterEvent, Option<String>),
+    Report(RouterEvent, Option<Reported>),
+}
+
+/// What is reported of a job.
+pub(crate) struct Reported {
+    pub(super) job_id: String,
+    pub(super) topic: String,
+    pub(super) submitter: String,
 }
 
 impl RouterState {
@@ -44,12 +51,16 @@ impl RouterState {
             | RouterEvent::Conflict { job, .. } => Some(*job),
             _ => None,
         };
-        let job_id = job.and_then(|job| self.machine.job(job)).map(|view| view.job_id.to_owned());
+        let reported = job.and_then(|job| self.machine.job(job)).map(|view| Reported {
+            job_id: view.job_id.to_owned(),
+            topic: view.topic.to_string(),
+            submitter: view.submitter.to_owned(),
+        });
         match event {
             RouterEvent::Check { job, request, trace_id, sender_id } => {
                 Action::Check(job, Box::new(PolicyCheck { request: *request, trace_id, sender_id }))
             }
-            other => Action::Report(other, job_id),
+            other => Action::Report(other, reported),
         }
     }
 }

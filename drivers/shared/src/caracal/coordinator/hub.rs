@@ -11,7 +11,7 @@ use nuncio_core::caracal::{
     TokenService,
 };
 use nuncio_core::time::Time;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use super::key::SigningKey;
 use crate::io::clock::{Clock, Reading, WallClock, WallStep};
@@ -156,16 +156,16 @@ impl Hub {
     fn report(&self, event: &CoordinatorEvent) {
         match event {
             CoordinatorEvent::Started { session, application, .. } => {
-                debug!(session = %Sanitized(&session), application = %Sanitized(&application), "a session was opened");
+                info!(session = %Sanitized(&session), application = %Sanitized(&application), "a session was opened");
             }
             CoordinatorEvent::Ended { session, reason, .. } => {
-                debug!(session = %Sanitized(&session), ?reason, "a session has ended");
+                info!(session = %Sanitized(&session), ?reason, "a session has ended");
             }
             CoordinatorEvent::Suspended { session, reason, .. } => {
                 info!(session = %Sanitized(&session), ?reason, "a session was suspended");
             }
-            CoordinatorEvent::EdgeCreated { edge, .. } => debug!(edge = %Sanitized(&edge), "an edge was created"),
-            CoordinatorEvent::EdgeRevoked { edge, .. } => debug!(edge = %Sanitized(&edge), "an edge was revoked"),
+            CoordinatorEvent::EdgeCreated { edge, .. } => info!(edge = %Sanitized(&edge), "an edge was created"),
+            CoordinatorEvent::EdgeRevoked { edge, .. } => info!(edge = %Sanitized(&edge), "an edge was revoked"),
             _ => {}
         }
         if let Some(on_event) = &self.on_event

@@ -2,11 +2,10 @@
 
 use nuncio_core::caracal::BearerToken;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tracing::warn;
 
 use super::{Mandate, MandateFault, MandateVerifier};
 use crate::auth::{Claim, JwtError, Rejection, Verifier};
-use crate::io::{Driver, Sanitized};
+use crate::io::Driver;
 
 /// What is escaped in a part of a principal: everything but letters, digits, `-`, `.`, `_` and `~`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -30,7 +29,7 @@ impl<D: Driver> Verifier for MandateVerifier<D> {
         match self.verify(&token).await {
             Ok(mandate) => Ok(mandate.principal()),
             Err(fault) => {
-                warn!(client = claim.client, fault = %Sanitized(&fault), "a mandate was refused");
+                claim.explain(&fault);
                 Err(rejection(&fault))
             }
         }

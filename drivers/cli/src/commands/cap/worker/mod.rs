@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::exec::host::Host;
 use crate::exec::program::{CommandLine, Program};
 use crate::exit::Exit;
+use crate::logging::LogOptions;
 use crate::signals::Termination;
 use crate::text::{count, eprint_line};
 use crate::time::HumanDuration;
@@ -107,6 +108,8 @@ pub(super) struct Options {
     bus: BusOptions,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    pub(super) logs: LogOptions,
 }
 
 /// The value of `--topic`: `TOPIC=COMMAND`.

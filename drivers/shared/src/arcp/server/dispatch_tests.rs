@@ -1,0 +1,87 @@
+//! Tests of [`State`]: which outputs wait for records, and which do not.
+
+use std::cell::Cell;
+
+use nuncio_core::arcp::{Config, Journaling, RevocationId};
+
+use super::*;
+use crate::arcp::server::action::Host;
+
+const NOW: Time = Time(1_700_000_000_000_000);
+
+/// Counts the hellos that are to be authenticated.
+#[derive(Default)]
+struct Hellos(Cell<usize>);
+
+impl Host for Hellos {
+    fn authenticate(&self, _conn: ConnId, _claim: Claim) {
+        self.0.set(self.0.get() + 1);
+    }
+    fn provision(&self, _job: JobKey, _grant: Grant) {}
+    fn revoke(&self, _id: RevocationId, _revocation: Revocation) {}
+    fn replay(&self, _replay: Replay) {}
+    fn start(&self, _job: Arc<Job>, _parent: Span) {}
+    fn drained(&self) {}
+}
+
+/// With a journal that takes records and never says that they are durable.
+fn state() -> State {
+    let mut config = Config::default();
+    config.journal = Journaling::Kept;
+    State::new(Runtime::new(config, [7; 32], NOW), 0, true, false)
+}
+
+impl State {
+    fn receive(&mut self, conn: ConnId, frame: &str) -> Actions {
+        let mut actions = Actions::default();
+        self.runtime.handle_frame(NOW, conn, frame.as_bytes());
+        self.dispatch(NOW, &mut actions);
+        actions
+    }
+
+    /// Opens a session, whose welcome waits for the journal.
+    fn login(&mut self) -> ConnId {
+        let conn = self.open(NOW, Via::Memory, None, Peer::Stream("this process"), Arc::default());
+        let hello = r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{
+            "client":{"name":"c","version":"1"},"auth":{"scheme":"bearer","token":"t"},"capabilities":{}}}"#;
+        let hellos = Hellos::default();
+        self.receive(conn, hello).perform(&hellos);
+        assert_eq!(hellos.0.get(), 1);
+        self.runtime.admit(NOW, conn, "alice").unwrap();
+        self.dispatch(NOW, &mut Actions::default());
+        assert!(self.gate.held_for_connections() > 0);
+        conn
+    }
+}
+
+#[test]
+fn events_about_refused_frames_do_not_wait_for_the_journal() {
+    let mut state = state();
+    let conn = state.login();
+    let before = state.gate.held_for_host();
+    for _ in 0..50 {
+        let actions = state.receive(conn, r#"{"arcp":"1.1","id":"2","type":"no.such","payload":{}}"#);
+        assert_eq!(actions.len(), 1, "the refusal is logged");
+    }
+    assert_eq!(state.gate.held_for_host(), before);
+}
+
+/// What one input stores is committed together, whatever else waits: an agent's event and the note about it.
+#[test]
+fn records_do_not_wait_behind_events() {
+    let mut state = state();
+    state.login();
+    assert!(state.gate.held_for_host() > 0, "an event waits for the first session's record");
+    assert!(!state.take_records().is_empty());
+    state.login();
+    assert!(!state.take_records().is_empty(), "the second session's record does not wait with it");
+}
+
+#[test]
+fn outputs_that_wait_for_a_connection_go_with_it() {
+    let mut state = state();
+    let conn = state.login();
+    state.close(NOW, conn);
+    state.dispatch(NOW, &mut Actions::default());
+    assert_eq!(state.gate.held_for_connections(), 0);
+}
