@@ -70,9 +70,13 @@ impl Error {
         }
     }
 
-    /// Returns whether the reader of stdout has closed it, as `head` does. This is not reported.
+    /// Returns whether the reader of stdout has closed it, as `head` does. This is no error for the user.
     pub(crate) fn is_closed_pipe(&self) -> bool {
-        matches!(self, Error::Write(_, error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+        match self {
+            Error::Write(_, error) => error.kind() == std::io::ErrorKind::BrokenPipe,
+            Error::JobWrite { error, .. } => error.is_closed_pipe(),
+            _ => false,
+        }
     }
 
     pub(crate) fn exit(&self) -> Exit {

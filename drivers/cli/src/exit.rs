@@ -15,7 +15,8 @@ Exit codes:
   5    the runtime refused the token or the request
   6    the runtime is unreachable, or the session or part of the result is lost
   7    the result cannot be written
-  130  left by Ctrl-C before the job's end";
+  130  left by Ctrl-C before the job's end
+A reader that closes stdout early, as head does, is no error: 0.";
 
 /// How a command ends; each has its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

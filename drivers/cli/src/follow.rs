@@ -77,7 +77,7 @@ pub(crate) async fn follow<I: Unpin>(
                 // A child's result goes to its parent, and credentials are not printed.
                 Step::Update(..) => {}
                 Step::Child(job, child) => {
-                    printer.accepted(&job, child.info()).await?;
+                    printer.accepted(&job, child.info(), None).await?;
                     family.children.push((job, *child));
                 }
                 Step::ChildEnded(job, mut child) => {

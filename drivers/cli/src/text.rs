@@ -44,6 +44,11 @@ pub(crate) fn eprint_line(line: &str) {
     let _closed = writeln!(io::stderr(), "{}", sanitize(line));
 }
 
+/// Prints a line on stderr that has nothing from outside that a terminal acts on, but may have colours.
+pub(crate) fn eprint_styled(line: &str) {
+    let _closed = writeln!(io::stderr(), "{line}");
+}
+
 /// Prints a line on stdout. A reader that has closed it does not stop the command.
 pub(crate) fn print_line(line: &str) {
     let _closed = writeln!(io::stdout(), "{}", sanitize(line));

@@ -7,14 +7,13 @@ use clap::Args;
 use nuncio_tokio::arcp::Subscribe;
 
 use super::find;
+use super::interrupt::until_interrupted;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::{self, Exit};
 use crate::follow::{Following, follow};
-use crate::output::{self, FollowedJob, Printer};
+use crate::output::{self, FollowedJob, Printer, View};
 use crate::prompts::Prompts;
-use crate::signals::Interrupts;
-use crate::text::eprint_line;
 
 const AFTER_HELP: &str = "\
 Example:
@@ -33,7 +32,7 @@ pub(crate) struct Options {
     /// Skip events from before now
     #[arg(long, conflicts_with = "from")]
     no_history: bool,
-    /// Skip events up to and including this number, as counted in the session that submitted the job
+    /// Skip events up to and including this number, which is the one after # that tail prints, or `seq` with --json
     #[arg(long, value_name = "SEQ")]
     from: Option<u64>,
     /// Write the result to this file instead of stdout. The file is replaced when the job has succeeded, and not touched
@@ -44,34 +43,28 @@ pub(crate) struct Options {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    view: View,
+    #[command(flatten)]
     connection: Connection,
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish_with(options.json, run_until_interrupted(&options).await).await
-}
-
-async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
-    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
-    tokio::select! {
-        exit = tail(options) => exit,
-        () = interrupts.reach(1) => {
-            eprint_line("nuncio: interrupted; the job goes on");
-            Ok(Exit::Interrupted)
-        }
-    }
+    output::finish_with(options.json, until_interrupted(tail(&options), "the job goes on").await).await
 }
 
 async fn tail(options: &Options) -> Result<Exit, Error> {
-    let mut printer = Printer::new(options.json, options.output.as_deref())?;
+    let view = options.view.clone().after(options.from.unwrap_or_default());
+    let mut printer = Printer::new(options.json, options.output.as_deref(), view)?;
     let client = options.connection.connect().await?;
     let mut session = client.session_events();
-    let subscribe = Subscribe { history: !options.no_history, from_event_seq: options.from };
+    // The whole history, because the numbers of this session begin with its first event.
+    let subscribe = Subscribe { history: !options.no_history, from_event_seq: None };
     let subscription = client.subscribe(find::job(&client, &options.job_id).await?, subscribe).await?;
     let agent = subscription.info().agent.as_deref().unwrap_or("job");
     let job = FollowedJob { job_id: subscription.job_id().clone(), agent: Arc::from(agent), is_child: false };
     let exit = async {
-        printer.subscribed(&job, subscription.info()).await?;
+        let session_id = client.welcome().map(|welcome| welcome.session_id.clone());
+        printer.subscribed(&job, subscription.info(), session_id.as_ref()).await?;
         let needs_whole_result = !options.no_history && options.from.is_none();
         let prompts = Prompts::new(&client, !options.json);
         let following = Following { kept: None, cancel_on: None, needs_whole_result, prompts };

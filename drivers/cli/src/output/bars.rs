@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use console::Style;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nuncio_tokio::arcp::{EventKind, JobEvent, JobId};
 
@@ -124,40 +123,8 @@ impl Bars {
         }
     }
 
-    /// Prints an event on a line, in colour.
-    pub(super) fn event(&self, job: &FollowedJob, event: &JobEvent) {
-        let body = event.body.as_str();
-        let kind = match event.kind {
-            EventKind::ToolResult if human::is_error(body) => style().red(),
-            EventKind::ToolCall | EventKind::ToolResult => style().blue(),
-            EventKind::Thought => style().magenta(),
-            EventKind::Metric => style().green(),
-            EventKind::Status | EventKind::Delegate => style().yellow(),
-            EventKind::Log
-            | EventKind::ArtifactRef
-            | EventKind::Progress
-            | EventKind::ResultChunk
-            | EventKind::Other(_) => style().cyan(),
-        };
-        let agent = if job.is_child {
-            style().bold().apply_to(format!("{}: ", sanitize(&job.agent))).to_string()
-        } else {
-            String::new()
-        };
-        self.draw(&format!(
-            "{} {agent}{} {}",
-            style().dim().apply_to(format_args!("#{}", event.seq)),
-            kind.apply_to(sanitize(event.kind.as_str())),
-            sanitize(&human::event(&event.kind, body)),
-        ));
-    }
-
-    /// Prints a line above the bars.
+    /// Prints a line above the bars. It has nothing from outside that a terminal acts on.
     pub(super) fn line(&self, line: &str) {
-        self.draw(&sanitize(line));
-    }
-
-    fn draw(&self, line: &str) {
         // If the terminal is gone, the job is followed all the same.
         drop(self.all.println(line));
     }
@@ -195,10 +162,6 @@ impl Gauge {
         let text = format!("{} {amount} of {} left", self.currency, self.granted_text);
         self.bar.set_message(sanitize(&text).into_owned());
     }
-}
-
-fn style() -> Style {
-    Style::new().for_stderr()
 }
 
 fn steps(share: f64) -> u64 {

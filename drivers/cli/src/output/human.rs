@@ -59,8 +59,8 @@ pub(super) fn remaining(body: &str) -> Option<(String, String)> {
         .then(|| Some((metric.unit?.into_owned(), metric.value.get().to_owned())))?
 }
 
-/// How a job ended, as the end of a sentence that starts with the job.
-pub(super) fn outcome(outcome: &Outcome) -> String {
+/// How a job ended, as the end of a sentence that starts with the job, and after which time.
+pub(super) fn outcome(outcome: &Outcome, took: Option<String>) -> String {
     let verb = match outcome.status {
         FinalStatus::Success => "succeeded",
         FinalStatus::Error => "failed",
@@ -73,7 +73,8 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         Product::Unknown => "; the runtime no longer has its result",
         Product::None | Product::Inline(_) | Product::Streamed { .. } => "",
     };
-    format!("{verb}{summary}{why}{unknown}")
+    let took = took.map(|took| format!(" after {took}")).unwrap_or_default();
+    format!("{verb}{took}{summary}{why}{unknown}")
 }
 
 /// A change of the connection; `None` for the first connection and the end of the session.

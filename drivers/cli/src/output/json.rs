@@ -23,6 +23,8 @@ pub(super) enum Line<'a> {
     Subscribed {
         job_id: &'a JobId,
         agent: &'a str,
+        #[serde(flatten)]
+        numbering: Numbering<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,10 +61,27 @@ pub(super) enum Line<'a> {
     },
 }
 
+/// Which session the members `seq` of the lines count in: that of the command.
+#[derive(Serialize)]
+pub(super) struct Numbering<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbering: Option<&'static str>,
+}
+
+impl<'a> Numbering<'a> {
+    fn of(session_id: Option<&'a SessionId>) -> Numbering<'a> {
+        Numbering { session_id, numbering: session_id.map(|_| "session") }
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct Granted<'a> {
     job_id: &'a JobId,
     agent: &'a str,
+    #[serde(flatten)]
+    numbering: Numbering<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,10 +153,11 @@ pub(super) enum Session<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn accepted(job: &'a FollowedJob, info: &'a Accepted) -> Line<'a> {
+    pub(super) fn accepted(job: &'a FollowedJob, info: &'a Accepted, session: Option<&'a SessionId>) -> Line<'a> {
         let granted = Granted {
             job_id: &job.job_id,
             agent: &job.agent,
+            numbering: Numbering::of(session),
             trace_id: info.trace_id.map(|id| id.to_string()),
             parent_job_id: info.parent_job_id.as_ref(),
             delegate_id: info.delegate_id.as_deref(),
@@ -149,10 +169,11 @@ impl<'a> Line<'a> {
         if job.is_child { Line::Delegated(granted) } else { Line::Accepted(granted) }
     }
 
-    pub(super) fn subscribed(job: &'a FollowedJob, info: &'a Subscribed) -> Line<'a> {
+    pub(super) fn subscribed(job: &'a FollowedJob, info: &'a Subscribed, session: Option<&'a SessionId>) -> Line<'a> {
         Line::Subscribed {
             job_id: &job.job_id,
             agent: &job.agent,
+            numbering: Numbering::of(session),
             status: info.current_status.as_deref(),
             trace_id: info.trace_id.map(|id| id.to_string()),
             lease: raw(info.lease.as_ref()),

@@ -1,7 +1,7 @@
 //! Output formats: how a followed job, its result and a command's failure are printed.
 //!
 //! ```text
-//! follow.rs --> Printer --+--> human.rs --> lines on stderr
+//! follow.rs --> Printer --+--> human.rs, line.rs --> lines on stderr
 //!                         +--> bars.rs, if stderr is a terminal
 //!                         +--> json.rs --> lines on stdout, with --json
 //!                         +--> sink.rs: the result, on stdout or in a file
@@ -11,34 +11,42 @@ mod bars;
 mod human;
 mod job;
 mod json;
+mod line;
 mod question;
 mod redact;
 mod shown;
 mod sink;
 mod table;
 pub(crate) mod terminal;
+mod view;
 
 use std::io;
 use std::path::Path;
 
 use console::Term;
-use nuncio_tokio::arcp::{Accepted, ChunkEvent, FinalStatus, JobEvent, Outcome, Product, SessionEvent, Subscribed};
+use nuncio_tokio::arcp::{
+    Accepted, ChunkEvent, FinalStatus, JobEvent, Outcome, Product, SessionEvent, SessionId, Subscribed,
+};
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::text::eprint_line;
+use crate::text::{eprint_line, eprint_styled, sanitize};
 use bars::Bars;
 pub(crate) use job::FollowedJob;
 use json::Line;
+pub(crate) use line::{Clock, Shown as ShownEvent, Stream, event_line};
 pub(crate) use question::{expected, value_of};
 pub(crate) use shown::Shown;
 use sink::Sink;
 pub(crate) use table::{Width, age, grid, table, took};
+pub(crate) use view::{View, kind};
 
 /// Prints everything that happens to one job and to those it delegates.
 pub(crate) struct Printer {
     format: Format,
     sink: Sink,
+    view: View,
+    clock: Clock,
 }
 
 enum Format {
@@ -52,22 +60,32 @@ enum Format {
 
 impl Printer {
     /// Opens the result's file, if there is one. Without `json`, chooses bars if stderr is a terminal that can show them.
-    pub(crate) fn new(json: bool, output: Option<&Path>) -> Result<Printer, Error> {
+    pub(crate) fn new(json: bool, output: Option<&Path>, view: View) -> Result<Printer, Error> {
         let sink = Sink::open(output)?;
         let format = match () {
             () if json => Format::Json,
-            () if terminal::can_redraw(&Term::stderr()) => Format::Bars(Bars::new()),
+            () if !view.quiet && terminal::can_redraw(&Term::stderr()) => Format::Bars(Bars::new()),
             () => Format::Lines,
         };
-        Ok(Printer { format, sink })
+        Ok(Printer { format, sink, clock: Clock::new(view.timestamps), view })
     }
 
-    pub(crate) async fn accepted(&mut self, job: &FollowedJob, info: &Accepted) -> Result<(), Error> {
+    /// Prints that a job was accepted in a session: the one that the command has submitted, or one that it has delegated.
+    pub(crate) async fn accepted(
+        &mut self,
+        job: &FollowedJob,
+        info: &Accepted,
+        session: Option<&SessionId>,
+    ) -> Result<(), Error> {
         match &mut self.format {
-            Format::Json => self.sink.line(&Line::accepted(job, info)).await?,
+            Format::Json => self.sink.line(&Line::accepted(job, info, session)).await?,
             Format::Lines | Format::Bars(_) => {
                 let verb = if job.is_child { "delegated" } else { "accepted" };
-                self.message(&format!("{verb} {} {}", job.job_id, job.agent)).await;
+                let session = session.map(|session| format!(", session {session}")).unwrap_or_default();
+                self.clock.begin(info.accepted_at.as_deref());
+                let accepted_at = info.accepted_at.as_deref();
+                let time = if self.view.timestamps { self.clock.show(accepted_at) } else { String::new() };
+                self.note(&format!("{time}{verb} {} {}{session}", job.job_id, job.agent)).await;
             }
         }
         if let Format::Bars(bars) = &mut self.format {
@@ -93,11 +111,11 @@ impl Printer {
 
     /// Prints how to follow and cancel a job that is followed no more.
     pub(crate) async fn left(&mut self, job: &FollowedJob, saved: Option<io::Result<String>>) {
-        self.message(&format!("follow it with `nuncio tail {}`", job.job_id)).await;
+        self.note(&format!("follow it with `nuncio tail {}`", job.job_id)).await;
         match saved {
             Some(Ok(until)) => {
                 let cancel = format!("cancel it with `nuncio cancel {}` on this machine until {until}", job.job_id);
-                self.message(&cancel).await;
+                self.note(&cancel).await;
             }
             Some(Err(error)) => {
                 self.message(&format!("the job cannot be cancelled, because its session cannot be saved: {error}"))
@@ -107,14 +125,21 @@ impl Printer {
         }
     }
 
-    pub(crate) async fn subscribed(&mut self, job: &FollowedJob, info: &Subscribed) -> Result<(), Error> {
+    pub(crate) async fn subscribed(
+        &mut self,
+        job: &FollowedJob,
+        info: &Subscribed,
+        session: Option<&SessionId>,
+    ) -> Result<(), Error> {
         match &mut self.format {
-            Format::Json => self.sink.line(&Line::subscribed(job, info)).await?,
+            Format::Json => self.sink.line(&Line::subscribed(job, info, session)).await?,
             Format::Lines | Format::Bars(_) => {
                 let status = info.current_status.as_deref().unwrap_or("in an unknown state");
-                self.message(&format!("{} {} is {status}", job.job_id, job.agent)).await;
+                self.note(&format!("{} {} is {status}", job.job_id, job.agent)).await;
                 if info.history_truncated {
-                    self.message("the first events are missing: the runtime no longer has them").await;
+                    let missing =
+                        "the first events are missing: the runtime no longer has them; numbers begin after those";
+                    self.message(missing).await;
                 }
             }
         }
@@ -125,14 +150,18 @@ impl Printer {
     }
 
     pub(crate) async fn event(&mut self, job: &FollowedJob, event: &JobEvent) -> Result<(), Error> {
+        self.clock.begin(Some(event.ts()));
+        if !self.view.shows(event) {
+            return Ok(());
+        }
         match &self.format {
             Format::Json => return self.sink.line(&Line::event(job, event)).await,
             Format::Bars(bars) if bars.update(job, event) => {}
-            Format::Bars(bars) => bars.event(job, event),
+            Format::Bars(bars) => bars.line(&event_line(Stream::Stderr, &mut self.clock, shown(job, event))),
+            Format::Lines if self.view.quiet => {}
             Format::Lines => {
-                let agent = if job.is_child { format!("{}: ", job.agent) } else { String::new() };
-                let text = human::event(&event.kind, event.body.as_str());
-                self.message(&format!("#{} {agent}{} {text}", event.seq, event.kind.as_str())).await;
+                self.sink.end_line().await;
+                eprint_styled(&event_line(Stream::Stderr, &mut self.clock, shown(job, event)));
             }
         }
         Ok(())
@@ -140,6 +169,9 @@ impl Printer {
 
     /// Prints a chunk of the followed job's result.
     pub(crate) async fn chunk(&mut self, job: &FollowedJob, chunk: &ChunkEvent) -> Result<(), Error> {
+        if !self.view.is_after(chunk.seq) {
+            return Ok(());
+        }
         match &mut self.format {
             Format::Json if !self.sink.is_file() => return self.sink.line(&Line::chunk(job, chunk)).await,
             Format::Bars(bars) if self.sink.is_terminal() => {
@@ -157,7 +189,7 @@ impl Printer {
         match &mut self.format {
             Format::Json => self.sink.line(&Line::child_outcome(job, outcome)).await?,
             Format::Lines | Format::Bars(_) => {
-                self.message(&format!("{} {} {}", job.job_id, job.agent, human::outcome(outcome))).await;
+                self.note(&format!("{} {} {}", job.job_id, job.agent, human::outcome(outcome, None))).await;
             }
         }
         if let Format::Bars(bars) = &mut self.format {
@@ -171,17 +203,24 @@ impl Printer {
         match (&mut self.format, json::session(event), human::session(event)) {
             (Format::Json, Some(line), _) => self.sink.line(&line).await,
             (Format::Lines | Format::Bars(_), _, Some(line)) => {
-                self.message(&line).await;
+                self.note(&line).await;
                 Ok(())
             }
             (Format::Json, None, _) | (Format::Lines | Format::Bars(_), _, None) => Ok(()),
         }
     }
 
-    /// Prints a line for people on stderr, whatever the format.
+    /// Prints a line for people on stderr, unless only the result is wanted.
+    async fn note(&mut self, line: &str) {
+        if !self.view.quiet {
+            self.message(line).await;
+        }
+    }
+
+    /// Prints a line for people on stderr that nobody should miss, whatever the format.
     pub(crate) async fn message(&mut self, line: &str) {
         match &self.format {
-            Format::Bars(bars) => bars.line(line),
+            Format::Bars(bars) => bars.line(&sanitize(line)),
             Format::Lines | Format::Json => {
                 self.sink.end_line().await;
                 eprint_line(line);
@@ -199,9 +238,17 @@ impl Printer {
         self.message(&format!("type the answer and press Enter ({expected}):")).await;
     }
 
-    /// Finishes the output: writes an inline result, gives the result's file its name, and prints the outcome.
+    /// Finishes the output: writes an inline result, gives the result's file its name, and prints the outcome. A reader that has
+    /// closed stdout does not change how the command ends.
     pub(crate) async fn outcome(mut self, job: &FollowedJob, outcome: &Outcome) -> Result<Exit, Error> {
         let exit = Exit::from(outcome.status);
+        match self.finish(job, outcome, exit).await {
+            Err(error) if !error.is_closed_pipe() => Err(error),
+            Ok(()) | Err(_) => Ok(exit),
+        }
+    }
+
+    async fn finish(&mut self, job: &FollowedJob, outcome: &Outcome, exit: Exit) -> Result<(), Error> {
         if let Format::Bars(bars) = &self.format {
             bars.clear();
             self.format = Format::Lines;
@@ -209,8 +256,11 @@ impl Printer {
         if let Product::Inline(result) = &outcome.result
             && (self.sink.is_file() || !matches!(self.format, Format::Json))
         {
-            self.sink.write(result.as_str().as_bytes()).await?;
-            self.sink.write(b"\n").await?;
+            let text = if self.view.raw { raw_text(result.as_str()) } else { None };
+            self.sink.write(text.as_deref().unwrap_or(result.as_str()).as_bytes()).await?;
+            if text.is_none_or(|text| !text.ends_with('\n')) {
+                self.sink.write(b"\n").await?;
+            }
         }
         if outcome.status == FinalStatus::Success {
             self.sink.persist()?;
@@ -222,12 +272,31 @@ impl Printer {
             }
             Format::Lines | Format::Bars(_) => {
                 self.sink.end_line().await;
+                let completed_at = outcome.completed_at.as_deref();
+                let took = completed_at.and_then(|at| self.clock.since(at));
+                let time = if self.view.timestamps { self.clock.show(completed_at) } else { String::new() };
                 let advice = if exit == Exit::TimedOut { "; allow more time with --max-runtime" } else { "" };
-                eprint_line(&format!("the job {}{advice}", human::outcome(outcome)));
+                let line = format!("{time}the job {}{advice}", human::outcome(outcome, took));
+                if exit == Exit::Success {
+                    self.note(&line).await;
+                } else {
+                    self.message(&line).await;
+                }
             }
         }
-        Ok(exit)
+        Ok(())
     }
+}
+
+/// What is shown of an event of a job that is followed.
+fn shown<'a>(job: &'a FollowedJob, event: &'a JobEvent) -> line::Shown<'a> {
+    let of = job.is_child.then_some(&*job.agent);
+    line::Shown { seq: event.seq, of, kind: &event.kind, ts: event.ts(), body: event.body.as_str() }
+}
+
+/// Returns the text of a JSON string; `None` for any other value.
+fn raw_text(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
 }
 
 /// Ends a command that prints for people: reports its error on stderr.
@@ -249,10 +318,11 @@ pub(crate) async fn finish_with(json: bool, result: Result<Exit, Error>) -> Exit
     exit
 }
 
-/// Reports an error on stderr, unless it is that stdout was closed by its reader.
+/// Reports an error on stderr. That stdout was closed by its reader is none.
 pub(crate) fn report(error: &Error) -> Exit {
-    if !error.is_closed_pipe() {
-        eprint_line(&format!("nuncio: {error}"));
+    if error.is_closed_pipe() {
+        return Exit::Success;
     }
+    eprint_line(&format!("nuncio: {error}"));
     error.exit()
 }

@@ -119,7 +119,11 @@ fn url_and_token_may_come_from_the_environment() {
 fn the_same_idempotency_key_finds_the_same_job() {
     let serving = Serving::start(&TOKEN);
     let submit = || serving.submit("tok-alice", &["echo", "--idempotency-key", "k"]);
-    let accepted = |text: &str| text.lines().find(|line| line.starts_with("accepted")).map(str::to_owned);
+    // Each is submitted in a session of its own.
+    let accepted = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("accepted"))?;
+        line.split_once(", session ").map(|(job, _)| job.to_owned())
+    };
     let (first, second) = (submit(), submit());
     assert_eq!((first.status.code(), second.status.code()), (Some(0), Some(0)));
     assert!(accepted(stderr(&first)).is_some());

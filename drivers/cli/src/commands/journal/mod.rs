@@ -125,9 +125,10 @@ impl Action {
                 Ok(vec![format!("sound: {} in {}", count(stats.records, "record"), size::format(stats.bytes))])
             }
             Action::Stats { journal: Journal { file }, json } => {
-                let read = |journal: &SqliteJournal| Ok((journal.stats()?, journal.contents()?));
-                let (stats, contents) = journal_file::inspect(file, read)?;
-                let stats = Stats::new(file, file_bytes(file), &stats, &contents);
+                let read =
+                    |journal: &SqliteJournal| Ok((journal.stats()?, journal.contents()?, sessions::read(journal)?));
+                let (stats, contents, sessions) = journal_file::inspect(file, read)?;
+                let stats = Stats::new(file, file_bytes(file), &stats, &contents, &sessions);
                 if *json {
                     Ok(vec![to_json(&stats)?])
                 } else {

@@ -88,6 +88,15 @@ impl Session {
             closed: found.closed,
         }
     }
+
+    pub(super) fn id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// Whether it is connected or can be resumed.
+    pub(super) fn is_open(&self) -> bool {
+        !self.closed
+    }
 }
 
 /// A heading and a line per session.

@@ -6,7 +6,11 @@ use nuncio_tokio::arcp::journal::{JournalContents, JournalStats};
 use nuncio_tokio::arcp::{FinalStatus, Time};
 use serde::Serialize;
 
+use super::sessions::Session;
 use crate::size;
+
+/// Sessions that are named in a line; `nuncio journal sessions` lists all.
+const NAMED: usize = 3;
 
 #[derive(Serialize)]
 pub(super) struct Stats<'a> {
@@ -20,6 +24,7 @@ pub(super) struct Stats<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_event: Option<String>,
     sessions: u64,
+    session_ids: Vec<&'a str>,
     jobs: Jobs,
     credentials_unrevoked: u64,
     credentials_unanswered: u64,
@@ -40,6 +45,7 @@ impl Stats<'_> {
         file_bytes: u64,
         stats: &JournalStats,
         contents: &JournalContents,
+        sessions: &'a [Session],
     ) -> Stats<'a> {
         Stats {
             file,
@@ -51,6 +57,7 @@ impl Stats<'_> {
             events: contents.events,
             oldest_event: contents.oldest_event.map(Time::to_rfc3339),
             sessions: contents.sessions,
+            session_ids: sessions.iter().filter(|session| session.is_open()).map(Session::id).collect(),
             jobs: Jobs {
                 unfinished: contents.jobs_unfinished,
                 success: contents.ended(FinalStatus::Success),
@@ -71,7 +78,7 @@ impl Stats<'_> {
             ("size", format!("{} on disk, {} in use", size::format(self.file_bytes), size::format(self.bytes))),
             ("records", format!("{}, numbered {} to {}", self.records, self.first_record, self.last_record)),
             ("events", format!("{}{oldest}", self.events)),
-            ("sessions", format!("{} connected or resumable", self.sessions)),
+            ("sessions", format!("{} connected or resumable{}", self.sessions, self.named_sessions())),
             (
                 "jobs",
                 format!(
@@ -88,5 +95,15 @@ impl Stats<'_> {
             ),
         ];
         rows.iter().map(|(name, text)| format!("{name:<11} {text}")).collect()
+    }
+
+    /// The ids of the last sessions.
+    fn named_sessions(&self) -> String {
+        let ids: Vec<&str> = self.session_ids.iter().rev().take(NAMED).copied().collect();
+        match (ids.len(), self.session_ids.len()) {
+            (0, _) => String::new(),
+            (named, all) if named == all => format!(": {}", ids.join(", ")),
+            (named, _) => format!(", the last {named}: {}", ids.join(", ")),
+        }
     }
 }

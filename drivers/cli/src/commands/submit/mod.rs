@@ -13,7 +13,7 @@ use crate::detached::Kept;
 use crate::error::Error;
 use crate::exit::{self, Exit};
 use crate::follow::{Following, follow};
-use crate::output::{self, FollowedJob, Printer};
+use crate::output::{self, FollowedJob, Printer, View};
 use crate::prompts::Prompts;
 use crate::signals::Interrupts;
 use crate::text::eprint_line;
@@ -52,6 +52,8 @@ pub(crate) struct Options {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    view: View,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -76,7 +78,7 @@ async fn run_until_interrupted(options: Options) -> Result<Exit, Error> {
 }
 
 async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Error> {
-    let mut printer = Printer::new(options.json, options.output.as_deref())?;
+    let mut printer = Printer::new(options.json, options.output.as_deref(), options.view.clone())?;
     let request = Arc::new(options.request);
     let ready = async {
         // On a thread of its own, because reading stdin may block for ever.
@@ -105,7 +107,8 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
     let agent = handle.info().agent.as_deref().unwrap_or(request.agent());
     let job = FollowedJob { job_id: handle.job_id().clone(), agent: Arc::from(agent), is_child: false };
     let exit = async {
-        printer.accepted(&job, handle.info()).await?;
+        let session_id = client.welcome().map(|welcome| welcome.session_id.clone());
+        printer.accepted(&job, handle.info(), session_id.as_ref()).await?;
         let kept = Kept::new(&client, options.connection.url()?, job.job_id.clone());
         if options.detach {
             let saved = kept.leave();
@@ -130,16 +133,21 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
             followed = follow(&mut session, handle, job.clone(), &mut printer, following) => Some(followed),
             () = interrupts.reach(last) => None,
         };
-        let Some(outcome) = followed.transpose()? else {
-            let how = if last == 1 { "the job goes on" } else { "the job may still be running" };
-            let saved = kept.leave();
-            printer.message(&format!("nuncio: interrupted; {how}")).await;
-            printer.left(&job, saved).await;
-            return Ok(Exit::Interrupted);
+        let (left, exit) = match followed {
+            Some(Err(error)) if error.is_closed_pipe() => ("stdout was closed; the job goes on", Exit::Success),
+            Some(outcome) => {
+                let outcome = outcome?;
+                kept.end();
+                client.close().await;
+                return printer.outcome(&job, &outcome).await;
+            }
+            None if last == 1 => ("interrupted; the job goes on", Exit::Interrupted),
+            None => ("interrupted; the job may still be running", Exit::Interrupted),
         };
-        kept.end();
-        client.close().await;
-        printer.outcome(&job, &outcome).await
+        let saved = kept.leave();
+        printer.message(&format!("nuncio: {left}")).await;
+        printer.left(&job, saved).await;
+        Ok(exit)
     };
     exit.await.map_err(|error: Error| error.for_job(&job.job_id))
 }

@@ -16,6 +16,7 @@ mod help;
 mod json;
 mod listing;
 mod looking;
+mod output;
 mod runtime;
 mod submitting;
 #[cfg(unix)]

@@ -105,6 +105,11 @@ fn sessions_are_listed_for_a_replay() {
         lines.collect::<Vec<Value>>()
     };
     let listed = sessions();
+    let counted = stats(&journal);
+    assert_eq!(counted["session_ids"], json!([first.session_id, second.session_id]));
+    let text = run(&["journal", "stats", &journal]);
+    let named = format!("2 connected or resumable: {}, {}\n", second.session_id, first.session_id);
+    assert!(stdout(&text).contains(&named), "the last one first: {}", stdout(&text));
     let ids: Vec<&Value> = listed.iter().map(|session| &session["session_id"]).collect();
     assert_eq!(ids, [&json!(first.session_id), &json!(second.session_id)], "oldest first");
     assert_eq!((&listed[0]["jobs"], &listed[0]["events"]), (&json!([job]), &json!(5)));

@@ -77,6 +77,36 @@ fn frames_are_printed_as_they_were_sent() {
 }
 
 #[test]
+fn a_job_alone_is_printed_from_the_session_that_submitted_it() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    let mut wires = [Wire::connect(&serving.url, "t"), Wire::connect(&serving.url, "t")];
+    let [first, second] = wires.each_mut().map(|wire| wire.run(&json!({"agent": "progress", "input": {"n": 2}})).0);
+    let watched = run(&["tail", &second, "--url", &serving.url, "--token", "t"]);
+    assert_eq!(watched.status.code(), Some(0), "{}", stderr(&watched));
+    let printed = |arguments: &[&str]| frames(&run(&[&["replay", "--journal", &journal][..], arguments].concat()));
+    for (job, wire) in [(&first, &wires[0]), (&second, &wires[1])] {
+        assert_eq!(printed(&["--job", job]), repeatable(&wire.seen));
+    }
+    let kinds: Vec<Value> = printed(&["--job", &first, "--kinds", "progress"])
+        .into_iter()
+        .filter(|frame| frame["type"] == "job.event")
+        .map(|frame| frame["payload"]["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["progress"; 3], "and no status");
+    let text = run(&["replay", "--journal", &journal, "--job", &first, "--text"]);
+    let lines: Vec<&str> = stdout(&text).lines().collect();
+    assert_eq!(lines.len(), repeatable(&wires[0].seen).len(), "{}", stdout(&text));
+    assert!(lines.iter().any(|line| line.starts_with('+') && line.contains(" progress 1/2 steps")), "{lines:#?}");
+    assert!(lines.last().is_some_and(|line| line.contains("has ended: success")), "{lines:#?}");
+    let unknown = run(&["replay", "--journal", &journal, "--job", "job_00000000000000000000000000"]);
+    assert_eq!((unknown.status.code(), stdout(&unknown)), (Some(1), ""));
+    assert!(stderr(&unknown).contains("has no events of a job job_0000"), "{}", stderr(&unknown));
+    assert_eq!(run(&["replay", "--journal", &journal]).status.code(), Some(2), "one of the two is needed");
+}
+
+#[test]
 fn other_sessions_are_not_printed() {
     let folder = Folder::new();
     let journal = folder.file("journal");

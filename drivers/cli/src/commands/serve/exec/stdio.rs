@@ -151,7 +151,7 @@ impl Listener {
         while !rest.is_empty() {
             let end = rest.floor_char_boundary(MAX_LOG_MESSAGE);
             let (message, after) = rest.split_at(end);
-            self.ctx.log(Level::Info, message).field("source", "stdout").await.map_err(LineError::Refused)?;
+            self.ctx.log(Level::Info, message).await.map_err(LineError::Refused)?;
             rest = after;
         }
         Ok(())

@@ -1,38 +1,42 @@
 //! `nuncio replay`.
 
+mod text;
+
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use nuncio_core::arcp::{JobUlid, Transcript};
+use nuncio_core::arcp::{JobUlid, Transcribed, Transcript};
 use nuncio_tokio::arcp::SessionUlid;
 use nuncio_tokio::arcp::journal::SqliteJournal;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::journal_file::{self, JournalFileError};
-use crate::output;
+use crate::output::{self, kind};
 use crate::signals::Termination;
 use crate::text::{eprint_line, json_for_stdout};
+use text::Texts;
 
 const AFTER_HELP: &str = "\
 Examples:
+  nuncio replay --journal my.journal --job job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB --text
   nuncio journal sessions my.journal
-  nuncio replay --journal my.journal --session sess_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
   nuncio replay --journal my.journal --session sess_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB \\
     --follow | jq .payload
 
 Prints the session's numbered frames as a resume sends them, each job.accepted
-before the first frame of its job, one JSON envelope per line. The journal is
-only read, and a nuncio may be using it. With --follow, the command ends when
-the session is closed, or at Ctrl-C with exit code 0.
+before the first frame of its job, one JSON envelope per line. Of a job alone,
+those of the session that submitted it are printed. The journal is only read,
+and a nuncio may be using it. With --follow, the command ends when the session
+is closed, or at Ctrl-C with exit code 0.
 
 Exit codes:
   0    the frames were printed
-  1    the journal is damaged, or does not have the session
+  1    the journal is damaged, or does not have the session or the job
   2    invalid usage
   6    the journal cannot be read
   7    stdout cannot be written
@@ -49,15 +53,25 @@ pub(crate) struct Options {
     /// File of the journal, as given to `nuncio serve --journal`
     #[arg(long, value_name = "FILE")]
     journal: PathBuf,
-    /// Id of the session; `nuncio journal sessions FILE` lists them
-    #[arg(long, value_name = "SESSION", value_parser = session)]
-    session: SessionUlid,
+    /// Id of the session; `nuncio journal sessions FILE` lists them [default: the one that submitted the job of --job]
+    #[arg(long, value_name = "SESSION", value_parser = session, required_unless_present = "job")]
+    session: Option<SessionUlid>,
     /// Print only frames with a number greater than this
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after_seq: u64,
     /// Print only frames of this job
     #[arg(long, value_name = "JOB", value_parser = job)]
     job: Option<JobUlid>,
+    /// Print only events of this kind, such as log; other frames are printed, too. Repeat it, or separate kinds with commas, for
+    /// several
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
+    kinds: Vec<String>,
+    /// Print lines for people, as tail does, instead of the frames
+    #[arg(long)]
+    text: bool,
+    /// With --text, begin lines with the time, such as 2026-11-21T07:12:03.123Z, instead of the time since the first event
+    #[arg(long, requires = "text")]
+    timestamps: bool,
     /// Continue with frames that are written to the journal from now on
     #[arg(long)]
     follow: bool,
@@ -98,9 +112,12 @@ async fn print_until_terminated(options: Options) -> Result<Exit, Error> {
 
 struct Replay {
     options: Options,
+    session: SessionUlid,
     stop: Arc<AtomicBool>,
     journal: SqliteJournal,
     transcript: Transcript,
+    /// With `--text`.
+    texts: Option<Texts>,
     /// The number of the last record that was read.
     last_record: u64,
     /// The number of the last frame that was read.
@@ -117,8 +134,15 @@ enum Reader {
 impl Replay {
     fn open(options: Options, stop: Arc<AtomicBool>) -> Result<Replay, Error> {
         let journal = journal_file::open(&options.journal)?;
-        let (transcript, last_seq) = (Transcript::new(options.session), options.after_seq);
-        Ok(Replay { options, stop, journal, transcript, last_record: 0, last_seq })
+        let session = match (options.session, options.job) {
+            (Some(session), _) => session,
+            (None, Some(job)) => session_of(&journal, job, &options.journal)?,
+            // clap requires one of them.
+            (None, None) => return Err(Error::Usage("give --session or --job".to_owned())),
+        };
+        let (transcript, last_seq) = (Transcript::new(session), options.after_seq);
+        let texts = options.text.then(|| Texts::new(options.timestamps, options.job.is_none()));
+        Ok(Replay { options, session, stop, journal, transcript, texts, last_record: 0, last_seq })
     }
 
     fn print(mut self) -> Result<Exit, Error> {
@@ -129,7 +153,7 @@ impl Replay {
             let file = self.options.journal.display();
             return Err(Error::NotFound(format!(
                 "the journal {file} has no session {}; `nuncio journal sessions {file}` lists those it has",
-                self.options.session
+                self.session
             )));
         }
         while self.options.follow && !self.is_stopped() {
@@ -161,10 +185,11 @@ impl Replay {
                 if sent.seq > expected {
                     eprint_line(&missing(expected, sent.seq - 1));
                 }
-                if self.options.job.is_none_or(|job| job == sent.job) {
+                if self.options.prints(&sent) {
                     for frame in sent.accepted.iter().chain([&sent.frame]) {
-                        lines
-                            .extend_from_slice(json_for_stdout(String::from_utf8_lossy(frame).into_owned()).as_bytes());
+                        let frame = String::from_utf8_lossy(frame);
+                        let line = self.texts.as_mut().and_then(|texts| texts.line(&frame));
+                        lines.extend_from_slice(line.unwrap_or_else(|| json_for_stdout(frame.into_owned())).as_bytes());
                         lines.push(b'\n');
                     }
                 }
@@ -182,6 +207,35 @@ impl Replay {
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }
+}
+
+impl Options {
+    /// Whether a frame is printed.
+    fn prints(&self, sent: &Transcribed) -> bool {
+        let is_of_job = self.job.is_none_or(|job| job == sent.job);
+        is_of_job
+            && (self.kinds.is_empty() || text::event_kind(&sent.frame).is_none_or(|kind| self.kinds.contains(&kind)))
+    }
+}
+
+/// Finds the session that has submitted a job, or whose job has delegated it; if the journal no longer says, the first session
+/// that has watched it.
+fn session_of(journal: &SqliteJournal, job: JobUlid, file: &Path) -> Result<SessionUlid, Error> {
+    let (mut last, mut watched) = (0, None);
+    while let Some(committed) = journal.after(last).map_err(|error| JournalFileError::new(file, error))? {
+        last = committed.last;
+        for (_, record) in committed.records.iter().filter(|(_, record)| record.job() == Some(job)) {
+            if let Some(owner) = record.owner() {
+                return Ok(owner);
+            }
+            watched = watched.or(record.session()).or(record.targets().first().map(|target| target.session));
+        }
+    }
+    let file = file.display();
+    watched.ok_or_else(|| {
+        let advice = format!("`nuncio journal sessions {file} --json` lists those it has");
+        Error::NotFound(format!("the journal {file} has no events of a job {job}; {advice}"))
+    })
 }
 
 fn missing(from: u64, to: u64) -> String {
