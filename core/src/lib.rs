@@ -10,6 +10,7 @@
 //! lease/ budget/                               authority that only narrows
 //! time clock trace secret  digest random json  values that every protocol may use
 //! surrogates                                   text that was cut within a character
+//! histogram                                    durations for the metrics of a host
 //! ```
 //!
 //! A module uses only the modules of its own line and of the lines below it.
@@ -43,6 +44,7 @@ pub mod cap;
 pub mod caracal;
 mod clock;
 mod digest;
+pub mod histogram;
 mod json;
 pub mod lease;
 mod random;

@@ -26,7 +26,7 @@ pub use runtime::record::{
     JobAccepted, JobEnded, JobEventRecord, Record, RecordError, SessionEventRecord, SessionOpened, SessionToken,
     Target, Transcribed, Transcript, Watching,
 };
-pub use runtime::stats::{Stats, Totals};
+pub use runtime::stats::{AgentCounts, AgentStats, Stats, Totals};
 pub use runtime::{Restored, Runtime};
 pub use wire::agent::{AgentSpec, OnRestart};
 pub use wire::body::{Body, Chunk, InvalidBody, Number};

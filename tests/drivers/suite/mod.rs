@@ -15,6 +15,7 @@ mod questions;
 mod requests;
 mod rerun;
 mod reservations;
+mod responding;
 mod results;
 mod resume;
 mod serve;

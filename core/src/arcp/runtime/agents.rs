@@ -3,10 +3,13 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
+use core::time::Duration;
 
 use crate::arcp::runtime::host::JobKey;
+use crate::arcp::runtime::stats::{AgentCounts, AgentStats};
 use crate::arcp::wire::agent::{AgentSpec, OnRestart};
 use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::job::FinalStatus;
 
 /// All agents by name.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,7 @@ struct Agent {
     spec: AgentSpec,
     running: u32,
     waiting: VecDeque<JobKey>,
+    counts: AgentCounts,
 }
 
 /// Whether a job may run.
@@ -46,7 +50,8 @@ impl Agents {
         match self.known.get_mut(&spec.name) {
             Some(agent) => agent.spec = spec,
             None => {
-                let agent = Agent { running: 0, waiting: VecDeque::new(), spec };
+                let counts = AgentCounts::default();
+                let agent = Agent { running: 0, waiting: VecDeque::new(), counts, spec };
                 self.known.insert(agent.spec.name.clone(), agent);
             }
         }
@@ -130,5 +135,36 @@ impl Agents {
             }
         }
         None
+    }
+
+    // Numbers for metrics. Only agents that are known have some, so that there are no more of them than agents.
+
+    pub(super) fn stats(&self) -> impl Iterator<Item = AgentStats> {
+        self.known.iter().map(|(name, agent)| AgentStats {
+            name: name.clone(),
+            jobs_waiting: agent.waiting.len(),
+            jobs_running: agent.running as usize,
+            counts: agent.counts,
+        })
+    }
+
+    pub(super) fn count_accepted(&mut self, name: &str) {
+        if let Some(agent) = self.known.get_mut(name) {
+            agent.counts.jobs += 1;
+        }
+    }
+
+    /// Counts a job that runs after it has waited.
+    pub(super) fn count_run(&mut self, name: &str, waited: Duration) {
+        if let Some(agent) = self.known.get_mut(name) {
+            agent.counts.waits.observe(waited);
+        }
+    }
+
+    /// Counts a job that has ended; `ran` says how long it has run, if it has.
+    pub(super) fn count_ended(&mut self, name: &str, status: FinalStatus, ran: Option<Duration>) {
+        if let Some(agent) = self.known.get_mut(name) {
+            agent.counts.count_ended(status, ran);
+        }
     }
 }

@@ -106,6 +106,7 @@ impl Runtime {
             job.begin_lease(id, now, offset, self.config.expiry_grace, &mut self.timers);
         }
         self.totals.jobs += 1;
+        self.agents.count_accepted(&accepted.agent);
         self.idempotency.accept(&accepted);
         self.record_accepted(id);
         if let Some(owner) = owner {
@@ -247,7 +248,8 @@ impl Runtime {
 
     /// Runs an accepted job, or queues it for a slot of its agent.
     pub(super) fn enqueue(&mut self, id: JobKey) {
-        let Some(job) = self.jobs.get(id) else { return };
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.wait(self.clock.now());
         let agent = &job.accepted().agent;
         let reruns = self.agents.reruns(agent);
         match self.agents.claim(agent, id) {
@@ -267,10 +269,9 @@ impl Runtime {
     /// Runs a job that has a slot of its agent.
     pub(super) fn run(&mut self, id: JobKey) {
         let now = self.clock.now();
-        if !self.jobs.run(id, now, &mut self.timers) {
-            return;
-        }
+        let Some(waited) = self.jobs.run(id, now, &mut self.timers) else { return };
         let Some(job) = self.jobs.get(id) else { return };
+        self.agents.count_run(&job.accepted().agent, waited);
         if job.runtime_deadline().is_some_and(|at| at <= now) {
             // It passed before a restart, or while the job waited for a slot again.
             self.time_out(id);

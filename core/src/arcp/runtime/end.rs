@@ -127,6 +127,7 @@ impl Runtime {
         let Some(job) = self.jobs.get(id) else { return };
         let (ulid, owner, parent) = (job.ulid(), job.owner(), job.parent());
         let (agent, budget) = (job.accepted().agent.clone(), job.budget().cloned());
+        let ran = job.in_phase(self.clock.now()).filter(|_| was_running);
         for credential in self.credentials.withdraw(id) {
             self.revoke(ulid, Some(credential.id), Some(credential.value), 1);
         }
@@ -141,6 +142,7 @@ impl Runtime {
             self.show_remaining(parent);
         }
         self.totals.count_ended(status);
+        self.agents.count_ended(&agent, status, ran);
         self.event(Event::Ended { job: id, status, fault, result });
         if was_running {
             self.agents.release(&agent);

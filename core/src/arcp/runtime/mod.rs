@@ -107,7 +107,7 @@ pub use self::restore::Restored;
 use self::sessions::Sessions;
 use self::sessions::session::Session;
 use self::sessions::state::SessionState;
-use self::stats::{Stats, Totals};
+use self::stats::{AgentStats, Stats, Totals};
 use self::timers::{Deadline, Timers};
 use self::work::Work;
 use super::wire::agent::AgentSpec;
@@ -285,6 +285,13 @@ impl Runtime {
             }
         }
         stats
+    }
+
+    /// Returns what the runtime holds and has counted for each of its agents, in the order of their names.
+    ///
+    /// Jobs of an agent that is not registered, as after a restart without it, are counted by [`Runtime::stats`] alone.
+    pub fn agent_stats(&self) -> impl Iterator<Item = AgentStats> {
+        self.agents.stats()
     }
 
     /// Queues an event for the host.

@@ -1,7 +1,11 @@
 //! Numbers for metrics: what a runtime holds, and what it has counted.
 
+use alloc::string::String;
+use core::time::Duration;
+
 use crate::arcp::wire::error::ErrorCode;
 use crate::arcp::wire::job::FinalStatus;
+use crate::histogram::Histogram;
 
 /// What a runtime holds now, and what it has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +47,7 @@ pub struct Totals {
     pub blocked: u64,
     /// Back-pressure events (§6.5).
     pub back_pressure: u64,
-    /// Ended jobs, in the order of [`Totals::ended`].
-    pub(super) ended: [u64; 4],
+    ended: Ends,
     /// Refused frames, in the order of [`ErrorCode::ALL`].
     pub(super) refused: [u64; 15],
 }
@@ -52,13 +55,7 @@ pub struct Totals {
 impl Totals {
     /// Returns the number of jobs that ended with a status (§7.3).
     pub fn ended(&self, status: FinalStatus) -> u64 {
-        let [success, error, cancelled, timed_out] = self.ended;
-        match status {
-            FinalStatus::Success => success,
-            FinalStatus::Error => error,
-            FinalStatus::Cancelled => cancelled,
-            FinalStatus::TimedOut => timed_out,
-        }
+        self.ended.of(status)
     }
 
     /// Returns the number of frames refused with a code (§12), hellos included.
@@ -67,13 +64,7 @@ impl Totals {
     }
 
     pub(super) fn count_ended(&mut self, status: FinalStatus) {
-        let [success, error, cancelled, timed_out] = &mut self.ended;
-        *match status {
-            FinalStatus::Success => success,
-            FinalStatus::Error => error,
-            FinalStatus::Cancelled => cancelled,
-            FinalStatus::TimedOut => timed_out,
-        } += 1;
+        self.ended.count(status);
     }
 
     pub(super) fn count_refused(&mut self, code: ErrorCode) {
@@ -81,5 +72,81 @@ impl Totals {
         if let Some((_, count)) = known {
             *count += 1;
         }
+    }
+}
+
+/// What a runtime holds for one agent, all its versions together, and what it has counted since it was made.
+///
+/// Jobs that a restart has restored are not accepted again, but are counted when they run and when they end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentStats {
+    /// The name of the agent, without a version.
+    pub name: String,
+    /// Jobs that wait for a slot of the agent.
+    pub jobs_waiting: usize,
+    /// Jobs that have a slot, those that were asked to stop included.
+    pub jobs_running: usize,
+    /// The counters.
+    pub counts: AgentCounts,
+}
+
+/// Counters of one agent, which only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentCounts {
+    /// Jobs accepted, delegated ones included.
+    pub jobs: u64,
+    /// How long jobs have waited for a slot, each counted when it runs. Those that have ended before are not counted.
+    pub waits: Histogram,
+    /// How long jobs have run, each counted when it ends. Those that have never run are not counted.
+    pub runs: Histogram,
+    ended: Ends,
+}
+
+impl AgentCounts {
+    /// Returns the number of jobs that ended with a status (§7.3).
+    pub fn ended(&self, status: FinalStatus) -> u64 {
+        self.ended.of(status)
+    }
+
+    pub(super) fn count_ended(&mut self, status: FinalStatus, ran: Option<Duration>) {
+        self.ended.count(status);
+        if let Some(ran) = ran {
+            self.runs.observe(ran);
+        }
+    }
+}
+
+impl Default for AgentCounts {
+    fn default() -> AgentCounts {
+        AgentCounts { jobs: 0, waits: Histogram::of_jobs(), runs: Histogram::of_jobs(), ended: Ends::default() }
+    }
+}
+
+/// Ended jobs by their final statuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ends {
+    success: u64,
+    error: u64,
+    cancelled: u64,
+    timed_out: u64,
+}
+
+impl Ends {
+    fn of(&self, status: FinalStatus) -> u64 {
+        match status {
+            FinalStatus::Success => self.success,
+            FinalStatus::Error => self.error,
+            FinalStatus::Cancelled => self.cancelled,
+            FinalStatus::TimedOut => self.timed_out,
+        }
+    }
+
+    fn count(&mut self, status: FinalStatus) {
+        *match status {
+            FinalStatus::Success => &mut self.success,
+            FinalStatus::Error => &mut self.error,
+            FinalStatus::Cancelled => &mut self.cancelled,
+            FinalStatus::TimedOut => &mut self.timed_out,
+        } += 1;
     }
 }

@@ -4,7 +4,7 @@
 //! - [`console`]: the live page, in a browser. [`client`]: the client's commands. [`python`]: the same with the runtime of the Python SDK. [`demo`]: `nuncio demo`.
 //! - [`conformance`]: `nuncio conformance`, with runtimes and clients that have a fault.
 //! - [`logs`]: the log of servers. [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
-//! - [`support`]: runs the program.
+//! - [`metrics`], with [`exposition`], which reads their format. [`support`]: runs the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where an unwrap does")]
 
 #[cfg(unix)]
@@ -18,10 +18,12 @@ mod console;
 mod demo;
 #[cfg(unix)]
 mod exec;
+mod exposition;
 #[cfg(unix)]
 mod journal;
 #[cfg(unix)]
 mod logs;
+mod metrics;
 mod python;
 mod secured;
 mod serve;

@@ -24,11 +24,12 @@ pub use nuncio_core::arcp::client::{
     RequestFailure, ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
-    Access, Answer, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features,
-    FinalStatus, JobId, JobUlid, Json, Limits, Number, OnRestart, Policy, Question, Refused, SamePrincipal, Secret,
-    SessionId, SessionUlid, Stats, Totals, UnknownDialect, Via,
+    Access, AgentCounts, AgentStats, Answer, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault,
+    Feature, Features, FinalStatus, JobId, JobUlid, Json, Limits, Number, OnRestart, Policy, Question, Refused,
+    SamePrincipal, Secret, SessionId, SessionUlid, Stats, Totals, UnknownDialect, Via,
 };
 pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency};
+pub use nuncio_core::histogram::Histogram;
 pub use nuncio_core::lease::{
     CanonicalError, Lease, LeaseError, Namespace, Operation, Pattern, SubsetError, TargetError, VendorNamespace,
 };

@@ -268,9 +268,9 @@ impl Jobs {
         self.declined.iter().find(|declined| declined.id == id).copied()
     }
 
-    /// Runs a job that has a slot of its agent. Returns whether it waited for one.
-    pub(super) fn run(&mut self, id: JobKey, now: Time, timers: &mut Timers) -> bool {
-        self.table.get_mut(id).is_some_and(|job| job.run(id, now, timers))
+    /// Runs a job that has a slot of its agent. Returns how long it has waited for one, or `None` if it did not.
+    pub(super) fn run(&mut self, id: JobKey, now: Time, timers: &mut Timers) -> Option<Duration> {
+        self.table.get_mut(id)?.run(id, now, timers)
     }
 
     /// Asks a running job to stop until a deadline. Returns whether it was running.

@@ -1,5 +1,7 @@
 //! The runs of a job, and what its agent leaves for the next one (ours).
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use crate::time::Time;
@@ -9,6 +11,8 @@ use crate::time::Time;
 pub(super) struct Runs {
     /// When it ran for the first time.
     pub(super) since: Option<Time>,
+    /// When it began to wait for a slot of its agent, or once it has one, to run; `None` if it has not since the last restart.
+    phase: Option<Time>,
     /// Runs that a restart has interrupted.
     pub(super) restarts: u32,
     /// Whether its request is on record.
@@ -22,9 +26,20 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    /// Begins to wait for a slot.
+    pub(super) fn wait(&mut self, now: Time) {
+        self.phase = Some(now);
+    }
+
     /// Begins a run, and returns when the first one began.
     pub(super) fn begin(&mut self, now: Time) -> Time {
+        self.phase = Some(now);
         *self.since.get_or_insert(now)
+    }
+
+    /// Returns how long it has waited for a slot, or once it has one, has run; `None` if it has not since the last restart.
+    pub(super) fn in_phase(&self, now: Time) -> Option<Duration> {
+        Some(Duration::from_micros(now.since(self.phase?)))
     }
 
     pub(super) fn end(&mut self) {

@@ -17,6 +17,7 @@ mod demo_agents;
 mod error;
 #[cfg(unix)]
 mod exec;
+mod exposition;
 mod file;
 mod journal;
 mod limits;

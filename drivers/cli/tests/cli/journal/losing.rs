@@ -115,8 +115,8 @@ fn a_full_disk_is_said_and_everything_else_goes_on() {
         value.parse::<f64>().unwrap()
     };
     assert!(value("nuncio_journal_failing_seconds") > 0.0);
-    assert!(value("nuncio_journal_bytes") > 0.0 && value("nuncio_journal_commits_total") > 0.0);
-    assert!(value("nuncio_journal_commit_seconds_total") >= value("nuncio_journal_last_commit_seconds"));
+    assert!(value("nuncio_journal_bytes") > 0.0 && value("nuncio_journal_commit_seconds_count") > 0.0);
+    assert!(value("nuncio_journal_commit_seconds_sum") >= value("nuncio_journal_last_commit_seconds"));
     limit(None);
     serving.until("the journal cannot be written");
     serving.until("the journal can be written again");

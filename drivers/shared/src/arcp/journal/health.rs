@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use nuncio_core::histogram::Histogram;
+
 use super::JournalError;
 use crate::io::clock::monotonic;
 use crate::io::sync::lock;
@@ -10,15 +12,31 @@ use crate::io::sync::lock;
 /// A commit that takes longer counts as failing until it is done.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// The bounds of the times of commits: from a tenth of a millisecond to the time after which one counts as failing.
+const BOUNDS: [Duration; Histogram::BOUNDS] = [
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2_500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    LONGEST,
+];
+
 /// How the journal of a server does. From [`Server::journal_health`](crate::arcp::Server::journal_health).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalHealth {
     /// The bytes that it takes, if it knows.
     pub bytes: Option<u64>,
-    /// The commits that have succeeded.
-    pub commits: u64,
-    /// The time that they have taken.
-    pub commit_time: Duration,
+    /// How long the commits have taken that have succeeded.
+    pub commits: Histogram,
     /// The time that the last one has taken.
     pub last_commit: Duration,
     /// Since when it cannot be written, and `None` while it can. New work is refused in the meantime.
@@ -31,15 +49,20 @@ pub struct JournalHealth {
 #[derive(Debug, Default)]
 pub(crate) struct Health(Mutex<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     /// When the commit under way began.
     began: Option<Instant>,
     failing: Option<(Instant, String)>,
     bytes: Option<u64>,
-    commits: u64,
-    total: Duration,
+    commits: Histogram,
     last: Duration,
+}
+
+impl Default for Inner {
+    fn default() -> Inner {
+        Inner { began: None, failing: None, bytes: None, commits: Histogram::new(&BOUNDS), last: Duration::ZERO }
+    }
 }
 
 impl Health {
@@ -53,8 +76,7 @@ impl Health {
         let mut inner = lock(&self.0);
         let took = inner.began.take().map_or(Duration::ZERO, |began| began.elapsed());
         inner.last = took;
-        inner.total += took;
-        inner.commits += 1;
+        inner.commits.observe(took);
         inner.bytes = bytes;
         inner.failing.take().is_some()
     }
@@ -94,7 +116,6 @@ impl Health {
         JournalHealth {
             bytes: inner.bytes,
             commits: inner.commits,
-            commit_time: inner.total,
             last_commit: inner.last,
             failing_for: inner.failing.as_ref().map(|(since, _)| since.elapsed()),
             error: inner.failing.as_ref().map(|(_, why)| why.clone()),
@@ -109,7 +130,8 @@ mod tests {
     #[test]
     fn a_journal_fails_from_the_first_failed_commit_to_the_next_that_succeeds() {
         let health = Health::default();
-        assert_eq!(health.view(), JournalHealth::default());
+        let view = health.view();
+        assert_eq!((view.bytes, view.commits.count(), view.failing_for, view.error), (None, 0, None, None));
         health.begin();
         assert!(health.fail(&JournalError::Full), "it begins to fail");
         assert!(!health.fail(&JournalError::Busy), "it fails on");
@@ -120,7 +142,8 @@ mod tests {
         health.begin();
         assert!(health.succeed(Some(7)), "it was failing");
         let view = health.view();
-        assert_eq!((view.failing_for, view.error, view.bytes, view.commits), (None, None, Some(7), 1));
+        assert_eq!((view.failing_for, view.error, view.bytes, view.commits.count()), (None, None, Some(7), 1));
         assert!(!health.succeed(Some(8)));
+        assert!(BOUNDS.is_sorted_by(|before, after| before < after));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_lite::future::or;
-use nuncio_core::arcp::{Config, Restored, Runtime, Stats, Via};
+use nuncio_core::arcp::{AgentStats, Config, Restored, Runtime, Stats, Via};
 use nuncio_link::{Link, Request, ServerOptions};
 
 mod action;
@@ -200,6 +200,32 @@ impl<D: Driver> Server<D> {
     /// scrape.
     pub fn stats(&self) -> Stats {
         self.inner.hub.look(Runtime::stats)
+    }
+
+    /// Returns what the server holds and has counted for each of its agents, in the order of their names.
+    pub fn agent_stats(&self) -> Vec<AgentStats> {
+        self.inner.hub.look(|runtime| runtime.agent_stats().collect())
+    }
+
+    /// Waits until the threads of connections and of the verifier have run a task, and the former has had the machine. Returns
+    /// false if the server has ended.
+    ///
+    /// It does not return while one of the threads hangs, or something holds the machine. A watchdog calls it before it
+    /// reports that the server is alive.
+    pub async fn responds(&self) -> bool {
+        let hub = &self.inner.hub;
+        let (looked, machine) = oneshot::channel();
+        let (ran, hooks) = oneshot::channel();
+        let on_io = Arc::clone(hub);
+        hub.parts.io.spawn(Box::pin(async move {
+            on_io.look(|_| ());
+            // Fails once nothing waits for it.
+            let _unasked = looked.send(());
+        }));
+        hub.parts.hooks.spawn(Box::pin(async move {
+            let _unasked = ran.send(());
+        }));
+        machine.await.is_ok() && hooks.await.is_ok() && !hub.stopped.is_cancelled()
     }
 
     /// Returns how the journal does, or `None` if there is none.

@@ -11,6 +11,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -225,16 +226,17 @@ impl Job {
         Some(core::mem::take(&mut self.waiters))
     }
 
-    /// Starts the job, because its agent has a slot.
-    pub(super) fn run(&mut self, id: JobKey, now: Time, timers: &mut Timers) -> bool {
+    /// Starts the job, because its agent has a slot. Returns how long it has waited for one, or `None` if it did not.
+    pub(super) fn run(&mut self, id: JobKey, now: Time, timers: &mut Timers) -> Option<Duration> {
         if !self.state.run() {
-            return false;
+            return None;
         }
+        let waited = self.runs.in_phase(now).unwrap_or_default();
         let since = self.runs.begin(now);
         if let Some(secs) = self.max_runtime_secs {
             self.runtime_deadline.set(since.plus_secs(secs), id, timers);
         }
-        true
+        Some(waited)
     }
 
     /// Cancels the job: a running one has until a deadline to stop, and the result is true. One that waits for a slot

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -12,6 +13,7 @@ use crate::arcp::runtime::jobs::runs::Unfinished;
 use crate::arcp::runtime::record::{Begun, JobInput};
 use crate::arcp::runtime::timers::Timers;
 use crate::json::on_one_line;
+use crate::time::Time;
 
 impl Job {
     /// Bytes of its input and extensions.
@@ -87,6 +89,16 @@ impl Job {
             (true, true) if runs.repeatable => Unfinished::Repeatable,
             (true, true) | (false, _) => Unfinished::Lost,
         }
+    }
+
+    /// Notes that it waits for a slot of its agent from now on.
+    pub(crate) fn wait(&mut self, now: Time) {
+        self.runs.wait(now);
+    }
+
+    /// Returns how long it has waited for a slot, or once it has one, has run; `None` if it has not since the last restart.
+    pub(crate) fn in_phase(&self, now: Time) -> Option<Duration> {
+        self.runs.in_phase(now)
     }
 
     /// Notes that the restart has interrupted its run. The names of its delegations are free again, because the jobs below
