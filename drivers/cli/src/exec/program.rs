@@ -9,6 +9,9 @@ use tokio::process::Command;
 /// The variable that makes Python write what it prints at once.
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 
+/// The variables by which systemd tells a service how to report to it.
+const OF_SERVICE_MANAGER: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
 /// A command as words. It is written as a shell command is, but no shell runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommandLine(Vec<String>);
@@ -116,13 +119,14 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Returns the command that runs the program, with the environment of nuncio without its own `NUNCIO_*` variables, which
-    /// may hold tokens.
+    /// Returns the command that runs the program, with the environment of nuncio without what is for nuncio alone: its own
+    /// `NUNCIO_*` variables, which may hold tokens, and how to speak to systemd.
     pub(crate) fn to_command(&self) -> Command {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments);
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("NUNCIO_")) {
+            let is_own = |name: &str| name.starts_with("NUNCIO_") || OF_SERVICE_MANAGER.contains(&name);
+            if name.to_str().is_some_and(is_own) {
                 command.env_remove(name);
             }
         }

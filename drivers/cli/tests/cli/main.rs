@@ -4,7 +4,8 @@
 //! - [`console`]: the live page, in a browser. [`client`]: the client's commands. [`python`]: the same with the runtime of the Python SDK. [`demo`]: `nuncio demo`.
 //! - [`conformance`]: `nuncio conformance`, with runtimes and clients that have a fault.
 //! - [`logs`]: the log of servers. [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
-//! - [`metrics`], with [`exposition`], which reads their format. [`support`]: runs the program.
+//! - [`metrics`], with [`exposition`], which reads their format; [`systemd`] and [`packaging`]: the server as a service.
+//! - [`support`]: runs the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where an unwrap does")]
 
 #[cfg(unix)]
@@ -24,6 +25,8 @@ mod journal;
 #[cfg(unix)]
 mod logs;
 mod metrics;
+#[cfg(unix)]
+mod packaging;
 mod python;
 mod secured;
 mod serve;
@@ -32,3 +35,5 @@ mod settings;
 #[cfg(unix)]
 mod signals;
 mod support;
+#[cfg(target_os = "linux")]
+mod systemd;

@@ -45,9 +45,13 @@ fn certificate(folder: &Folder) -> (String, String) {
 const SECRET: &str = "a secret that is long enough for HS256";
 
 fn token(principal: &str, expires_in: i64) -> String {
+    signed(SECRET, principal, expires_in)
+}
+
+fn signed(secret: &str, principal: &str, expires_in: i64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let claims = json!({"sub": principal, "aud": "nuncio", "exp": i64::try_from(now).expect("a time") + expires_in});
-    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes()).expect("a secret"))
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret.as_bytes()).expect("a secret"))
         .expect("a token")
 }
 
@@ -93,6 +97,23 @@ fn tls_and_json_web_tokens() {
         assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
         assert!(!stderr(&refused).contains(&bad), "a token is never shown");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn sighup_reads_the_key_of_json_web_tokens_again() {
+    const NEXT: &str = "another secret that is long enough for HS256";
+    let folder = Folder::new("rotated");
+    let secret = folder.file("secret", SECRET);
+    let mut serving = Serving::start(&["--jwt-secret-file", &secret, "--jwt-audience", "nuncio"]);
+    let (old, new) = (token("me", 600), signed(NEXT, "me", 600));
+    assert!(serving.submit(&old, &["echo"]).status.success());
+    assert_eq!(serving.submit(&new, &["echo"]).status.code(), Some(5));
+    folder.file("secret", NEXT);
+    send("HUP", &serving.child);
+    serving.until("tokens, keys and certificates were read again");
+    assert_eq!(serving.submit(&old, &["echo"]).status.code(), Some(5));
+    assert!(serving.submit(&new, &["echo"]).status.success());
 }
 
 #[test]

@@ -28,11 +28,13 @@ mod pool;
 mod reload;
 mod security;
 mod settings;
+mod systemd;
 mod watch;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use nuncio_tokio::arcp::{BuildError, ListenOptions, Listening, Shutdown};
 
@@ -45,6 +47,7 @@ use error::ServeError;
 pub(crate) use options::Options;
 use reload::Reload;
 use settings::Settings;
+use systemd::ServiceManager;
 
 /// Serves until a signal, or until the end of stdin with `--stdio`.
 pub(crate) async fn run(options: Options) -> Exit {
@@ -112,11 +115,16 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     if let Some(journal) = &settings.journal {
         journal.print_restored(&service.server);
     }
-    print_ready(&service, listening.as_ref(), settings.stdio)?;
+    let manager = ServiceManager::of_environment();
+    let url = listening.as_ref().map_or("stdio", Listening::url);
+    print_ready(&service, url, settings.stdio)?;
+    manager.ready(url);
+    manager.watch(&service.server);
     tokio::select! {
         () = service.server.serve_stdio(), if settings.stdio => {}
-        () = until_stopped(&mut termination, &mut reload) => {}
+        () = until_stopped(&mut termination, &mut reload, &manager, url) => {}
         error = service.server.journal_lost() => {
+            manager.stopping(Duration::ZERO);
             service.kill().await;
             return Err(match &settings.journal {
                 Some(journal) => journal.lost(error),
@@ -124,12 +132,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             });
         }
     }
+    manager.stopping(settings.drain.get().saturating_add(settings.kill_grace.get()));
     stop(&service, &settings, &mut termination).await;
     Ok(())
 }
 
 /// Waits for a signal to stop. Meanwhile tokens, keys and certificates are read again on SIGHUP and when their files change.
-async fn until_stopped(termination: &mut Termination, reload: &mut Reload) {
+async fn until_stopped(termination: &mut Termination, reload: &mut Reload, manager: &ServiceManager, url: &str) {
     loop {
         let signalled = tokio::select! {
             signalled = termination.next() => signalled,
@@ -137,7 +146,11 @@ async fn until_stopped(termination: &mut Termination, reload: &mut Reload) {
         };
         match signalled {
             Signalled::Stop => return,
-            Signalled::Reload => reload.now(),
+            Signalled::Reload => {
+                manager.reloading();
+                reload.now();
+                manager.ready(url);
+            }
         }
     }
 }
@@ -203,13 +216,12 @@ async fn listen(
 }
 
 /// Prints the generated token, if there is one, and where the server listens: on stdout, or on stderr if stdout is served.
-fn print_ready(service: &Service, listening: Option<&Listening>, stdio: bool) -> Result<(), io::Error> {
+fn print_ready(service: &Service, url: &str, stdio: bool) -> Result<(), io::Error> {
     let mut lines = String::new();
     if let Some(token) = &service.generated_token {
         // Writing into a string cannot fail.
         let _infallible = writeln!(lines, "TOKEN {token}");
     }
-    let url = listening.map_or("stdio", Listening::url);
     let _infallible = writeln!(lines, "READY {url}");
     if stdio {
         io::stderr().write_all(lines.as_bytes())
