@@ -1,6 +1,6 @@
 //! The command `nuncio`, as a program with arguments, signals, pipes and sockets.
 //!
-//! - [`serve`], [`secured`], [`settings`], [`signals`]: the server and its settings. [`exec`]: programs as agents.
+//! - [`serve`], [`secured`], [`settings`], [`signals`], [`operator`]: the server and its settings. [`exec`]: programs as agents.
 //! - [`console`]: the live page, in a browser. [`client`]: the client's commands. [`python`]: the same with the runtime of the Python SDK. [`demo`]: `nuncio demo`.
 //! - [`conformance`]: `nuncio conformance`, with runtimes and clients that have a fault.
 //! - [`logs`]: the log of servers. [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
@@ -25,6 +25,7 @@ mod journal;
 #[cfg(unix)]
 mod logs;
 mod metrics;
+mod operator;
 #[cfg(unix)]
 mod packaging;
 mod python;
