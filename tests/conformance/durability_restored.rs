@@ -101,3 +101,26 @@ fn ours_unknown_versions_and_kinds_are_distinguished_from_damage() {
         assert_eq!(text(&detached).is_ok(), fine, "{at}");
     }
 }
+
+#[test]
+fn ours_a_job_that_a_restart_has_ended_says_how_to_submit_it_again() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let (session, token) = (w.session(a), w.token(a));
+    let plain = w.submit(a, json!({"agent": "echo"}));
+    let keyed = w.submit(a, json!({"agent": "echo", "idempotency_key": "k"}));
+    assert_eq!(w.restart().interrupted, 2);
+    let a = w.resume_as("tok-alice", &session, &token, 2);
+    w.expect(a, "session.welcome");
+    for _ in 0..2 {
+        let end = w.expect(a, "job.error");
+        let message = end.payload()["message"].as_str().unwrap();
+        match end.job() {
+            id if id == plain.id => assert_eq!(message, "the runtime restarted; submit the job again"),
+            id => {
+                assert_eq!(id, keyed.id);
+                assert_eq!(message, "the runtime restarted; submit the job again, with a new key");
+            }
+        }
+    }
+}

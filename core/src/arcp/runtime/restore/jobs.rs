@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::Restoring;
 use crate::arcp::runtime::Runtime;
 use crate::arcp::runtime::host::JobKey;
+use crate::arcp::runtime::jobs::job::Job;
 use crate::arcp::runtime::jobs::runs::Unfinished;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
 use crate::arcp::wire::agent::OnRestart;
@@ -49,7 +50,8 @@ impl Restoring {
     fn fate(&self, id: JobKey) -> Result<Unfinished, Fault> {
         let unfinished = self.runtime.fate(id)?;
         if self.runtime.jobs.get(id).is_some_and(|job| self.has_issued(job.ulid())) {
-            return Err(restarted("the runtime restarted and revokes the job's credentials; submit the job again"));
+            let ulid = self.runtime.jobs.get(id).map(Job::ulid);
+            return Err(self.runtime.restarted(ulid, "the runtime restarted and revokes the job's credentials"));
         }
         Ok(unfinished)
     }
@@ -62,16 +64,16 @@ impl Restoring {
 impl Runtime {
     /// Returns how a job goes on after a restart with the present agents, or why it cannot.
     pub(in crate::arcp::runtime) fn fate(&self, id: JobKey) -> Result<Unfinished, Fault> {
-        let Some(job) = self.jobs.get(id) else { return Err(restarted(RESTARTED)) };
-        let accepted = job.accepted();
+        let Some(job) = self.jobs.get(id) else { return Err(self.restarted(None, RESTARTED)) };
+        let (accepted, lost) = (job.accepted(), |why| Err(self.restarted(Some(job.ulid()), why)));
         // A run begins without children. One that is cancelled or has found its lease expired can only end so.
         let may_go_on = matches!(job.state(), JobState::Pending | JobState::Running) && !job.is_expired();
         if job.parent().is_some() || !may_go_on {
-            return Err(restarted(RESTARTED));
+            return lost(RESTARTED);
         }
         let unfinished = job.unfinished();
         if unfinished == Unfinished::Lost {
-            return Err(restarted(RESTARTED));
+            return lost(RESTARTED);
         }
         let on_restart = match self.agents.still(&accepted.agent, accepted.version.as_deref()) {
             Ok(on_restart) => on_restart,
@@ -79,18 +81,24 @@ impl Runtime {
             Err(_) => OnRestart::Fail,
         };
         if unfinished != Unfinished::Waiting && on_restart == OnRestart::Fail {
-            return Err(restarted(RESTARTED));
+            return lost(RESTARTED);
         }
         if unfinished == Unfinished::Streaming {
-            return Err(restarted(
-                "the runtime restarted when a part of the result had been sent; submit the job again",
-            ));
+            return lost("the runtime restarted when a part of the result had been sent");
         }
         Ok(unfinished)
     }
 }
 
 impl Runtime {
+    /// Returns why a job does not go on. Under its key a submit would find it again.
+    fn restarted(&self, job: Option<JobUlid>, why: &str) -> Fault {
+        let has_key = job.is_some_and(|job| self.idempotency.key_of(job).is_some());
+        let how = if has_key { ", with a new key" } else { "" };
+        let message = alloc::format!("{why}; submit the job again{how}");
+        Fault::new(ErrorCode::InternalError, message).with_detail("reason", REASON)
+    }
+
     /// Runs a restored job when its agent has a slot, unless its lease is over.
     fn go_on(&mut self, id: JobKey) {
         let (now, offset) = (self.clock.now(), self.clock.offset());
@@ -106,8 +114,4 @@ impl Runtime {
 /// The `reason` among the details of a job that a restart has ended.
 const REASON: &str = "runtime restarted";
 
-const RESTARTED: &str = "the runtime restarted; submit the job again, with a new key if any";
-
-fn restarted(message: &'static str) -> Fault {
-    Fault::new(ErrorCode::InternalError, message).with_detail("reason", REASON)
-}
+const RESTARTED: &str = "the runtime restarted";
