@@ -1,21 +1,73 @@
 //! Errors of the command line.
 
+use std::borrow::Cow;
 use std::error::Error as _;
+use std::num::{IntErrorKind, ParseIntError};
 
-use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+use clap::error::{ContextKind, ContextValue, Error};
 use clap::{Arg, Command};
 
-/// Returns an error that does not repeat the value of an option which may be a secret: one whose value is not shown when it
-/// comes from the environment.
-pub(crate) fn without_secrets(error: Error, command: &mut Command) -> Error {
-    command.build();
-    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
-    if error.get(ContextKind::InvalidValue).is_none() || !is_secret(command, option) {
-        return error;
+use crate::text::{eprint_line, sanitize};
+
+/// Takes the place of a value that may be a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// Prints the error, or the help that was asked for, and ends the process.
+pub(crate) fn exit(error: Error, command: &mut Command) -> ! {
+    if !error.use_stderr() {
+        error.exit();
     }
-    let reason = error.source().map_or_else(String::new, |reason| format!(": {reason}"));
-    let message = format!("the value of '{option}' is not valid{reason}");
-    command.error(ErrorKind::ValueValidation, message)
+    let code = error.exit_code();
+    message(error, command).lines().for_each(eprint_line);
+    std::process::exit(code)
+}
+
+/// Returns the lines of an error. They do not repeat the value of an option which may be a secret: one whose value is not shown
+/// when it comes from the environment. What came from outside can neither forge a line nor act on the terminal.
+pub(crate) fn message(mut error: Error, command: &mut Command) -> String {
+    command.build();
+    if let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
+        && is_secret(command, option)
+        && error.get(ContextKind::InvalidValue).is_some()
+    {
+        error.insert(ContextKind::InvalidValue, ContextValue::String(HIDDEN.to_owned()));
+    }
+    let safe = |text: &String| sanitize(&without_login(text)).into_owned();
+    let shown: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(safe(text)))),
+            ContextValue::Strings(texts) => Some((kind, ContextValue::Strings(texts.iter().map(safe).collect()))),
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in shown {
+        error.insert(kind, value);
+    }
+    let text = error.render().to_string();
+    match error.source() {
+        Some(reason) => text.replace(&reason.to_string(), &sanitize(&sentence(reason))),
+        None => text,
+    }
+}
+
+/// Returns why a value is not valid. What the standard library says of numbers is no advice.
+fn sentence(reason: &(dyn std::error::Error + 'static)) -> String {
+    match reason.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
+        Some(IntErrorKind::PosOverflow) => "the number is too large".to_owned(),
+        Some(_) => "write a whole number in digits".to_owned(),
+        None => without_login(&reason.to_string()).into_owned(),
+    }
+}
+
+/// Hides the user name and the password of a URL.
+fn without_login(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(end) => Cow::Owned(format!("{scheme}://{HIDDEN}{}", rest.get(end..).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
 }
 
 fn is_secret(command: &Command, option: &str) -> bool {
@@ -30,10 +82,12 @@ mod tests {
 
     fn message(arguments: &[&str]) -> String {
         let arg = |name: &'static str| Arg::new(name).long(name).value_parser(clap::value_parser!(u8));
-        let serve = Command::new("serve").arg(arg("token").hide_env_values(true)).arg(arg("drain"));
+        let quotes = |text: &str| Err::<String, _>(format!("{text} is not a size"));
+        let size = Arg::new("size").long("size").value_parser(quotes);
+        let serve = Command::new("serve").arg(arg("token").hide_env_values(true)).arg(arg("drain")).arg(size);
         let mut command = Command::new("nuncio").subcommand(serve);
         let error = command.clone().try_get_matches_from(arguments).unwrap_err();
-        without_secrets(error, &mut command).to_string()
+        super::message(error, &mut command)
     }
 
     #[test]
@@ -41,7 +95,7 @@ mod tests {
         for arguments in [&["nuncio", "serve", "--token", "s3cret"][..], &["nuncio", "serve", "--token=s3cret"]] {
             let message = message(arguments);
             assert!(!message.contains("s3cret"), "{message}");
-            assert!(message.contains("--token <token>") && message.contains("invalid digit"), "{message}");
+            assert!(message.contains("--token <token>") && message.contains("a whole number"), "{message}");
         }
     }
 
@@ -49,5 +103,40 @@ mod tests {
     fn other_values_are_repeated() {
         let message = message(&["nuncio", "serve", "--drain", "soon"]);
         assert!(message.contains("soon"), "{message}");
+    }
+
+    #[test]
+    fn the_login_of_a_url_is_not_repeated() {
+        for url in ["nats://user:s3cret@host:1", "redis://:s3cret@host", "ws://s3cret@host/a@b", "ws://u:s3@cret@host"]
+        {
+            for arguments in [["nuncio", "serve", "--drain", url], ["nuncio", "serve", "--size", url]] {
+                let message = message(&arguments);
+                assert!(!message.contains("s3") && message.contains("://(hidden)@host"), "{message}");
+            }
+        }
+        assert_eq!(without_login("ws://host/a@b"), "ws://host/a@b");
+    }
+
+    #[test]
+    fn what_is_no_number_is_explained() {
+        let said = message(&["nuncio", "serve", "--drain", "99999999999999999999"]);
+        assert!(said.contains("the number is too large"), "{said}");
+        let said = message(&["nuncio", "serve", "--drain", "soon"]);
+        assert!(said.contains("write a whole number in digits") && !said.contains("invalid digit"), "{said}");
+    }
+
+    #[test]
+    fn what_came_from_outside_forges_no_line() {
+        let forged = "x\nnuncio: all is well";
+        for arguments in [
+            ["nuncio", "serve", "--drain", forged],
+            ["nuncio", "serve", "--size", forged],
+            ["nuncio", "serve", "--drain=1", forged],
+            ["nuncio", "serve", "--drain=1", &format!("--{forged}")],
+        ] {
+            let message = message(&arguments);
+            assert!(!message.lines().any(|line| line.starts_with("nuncio:")), "{message}");
+            assert!(message.contains("x nuncio: all is well"), "{message}");
+        }
     }
 }

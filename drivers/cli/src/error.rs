@@ -1,6 +1,9 @@
 //! Why a client's command fails, what to do about it, and its exit code.
 
-use nuncio_tokio::arcp::{ClientBuildError, ClientError, CloseReason, ConnectError, JobId, RequestFailure, SessionEnd};
+use nuncio_tokio::arcp::{
+    ClientBuildError, ClientError, ClientRefused, CloseReason, ConnectError, ErrorCode, JobId, RequestFailure,
+    SessionEnd,
+};
 use nuncio_tokio::auth::TlsConnectError;
 
 use crate::exit::Exit;
@@ -11,7 +14,7 @@ use crate::journal_file::JournalFileError;
 pub(crate) enum Error {
     #[error("{0}")]
     Usage(String),
-    #[error("{0}; check that the runtime is running there and that --url is right")]
+    #[error("{0}")]
     Unreachable(String),
     #[error("{0}; check that nats-server is running there and that --nats or NATS_URL is right")]
     NoBus(String),
@@ -27,14 +30,13 @@ pub(crate) enum Error {
     /// The certificate of the runtime or of this client is not accepted.
     #[error("{0}")]
     Untrusted(String),
-    #[error("{0}; check the token, which is taken from --token, --token-file, NUNCIO_TOKEN or NUNCIO_TOKEN_FILE")]
+    #[error(
+        "{0}; check the token, which is taken from --token, --token-file, NUNCIO_TOKEN, NUNCIO_TOKEN_FILE or the context"
+    )]
     Unauthenticated(String),
     #[error("{0}")]
     Refused(String),
-    #[error(
-        "{0}; `nuncio jobs` lists the jobs that the runtime still has, and `nuncio tail JOB` follows one; a runtime that \
-         was restarted without a journal has none"
-    )]
+    #[error("{0}; `nuncio jobs` lists the jobs that the runtime still has, and `nuncio tail JOB` follows one")]
     Lost(String),
     #[error(
         "the runtime never said how the job ended, and no longer knows it; look for its effects before you submit it again"
@@ -42,8 +44,13 @@ pub(crate) enum Error {
     Silent,
     #[error("the result is incomplete: {0}; discard the part that was written and submit the job again")]
     Incomplete(&'static str),
-    #[error("cannot listen on {0}: {1}; give another address with --listen")]
-    Address(String, #[source] std::io::Error),
+    #[error("cannot listen on {address}: {error}; give another address with {option}, as HOST:PORT")]
+    Address {
+        address: String,
+        #[source]
+        error: std::io::Error,
+        option: &'static str,
+    },
     #[error("cannot write {0}: {1}")]
     Write(String, #[source] std::io::Error),
     /// The output of a job cannot be written.
@@ -79,6 +86,17 @@ impl Error {
         }
     }
 
+    /// Adds which runtime is not reached. Parameters of its URL, which may be secret, are left out.
+    pub(crate) fn at(self, url: &str) -> Error {
+        match self {
+            Error::Unreachable(sentence) => {
+                let url = url.split_once('?').map_or(url, |(url, _)| url);
+                Error::Unreachable(format!("{url}: {sentence}"))
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Usage(_) => Exit::Usage,
@@ -95,7 +113,7 @@ impl Error {
             | Error::Silent
             | Error::Incomplete(_)
             | Error::System(_)
-            | Error::Address(..)
+            | Error::Address { .. }
             | Error::Journal(_) => Exit::Lost,
             Error::Write(..) | Error::JobWrite { .. } => Exit::NotWritten,
         }
@@ -111,6 +129,17 @@ impl From<ClientBuildError> for Error {
             ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Refused(_), .. }) => {
                 Error::Refused(sentence)
             }
+            ClientBuildError::Session(SessionEnd::Unreachable {
+                last: ConnectError::Upgrade { status, .. }, ..
+            }) => {
+                // A server runs there.
+                Error::Unreachable(match status {
+                    404 => {
+                        format!("{sentence}; check the path of the URL, which is /arcp unless the runtime has another")
+                    }
+                    _ => sentence,
+                })
+            }
             ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Io(cause), .. }) => {
                 match cause.get_ref().and_then(|cause| cause.downcast_ref::<TlsConnectError>()) {
                     // Something runs there, so that other advice would not fit.
@@ -118,13 +147,17 @@ impl From<ClientBuildError> for Error {
                         Some(advice) => format!("{sentence}; {advice}"),
                         None => sentence,
                     }),
-                    None => Error::Unreachable(sentence),
+                    None => Error::Unreachable(format!("{sentence}; {REACH}")),
                 }
             }
-            _ => Error::Unreachable(sentence),
+            _ => Error::Unreachable(format!("{sentence}; {REACH}")),
         }
     }
 }
+
+/// What to do where nothing answers.
+const REACH: &str =
+    "check that the runtime is running there and that the URL of --url, NUNCIO_URL or the context is right";
 
 /// The options that help against a failure of TLS.
 fn tls_advice(error: &TlsConnectError) -> Option<&'static str> {
@@ -141,7 +174,7 @@ impl From<ClientError> for Error {
     fn from(error: ClientError) -> Error {
         let sentence = error.to_string();
         match error {
-            ClientError::Invalid(_) => Error::Usage(sentence),
+            ClientError::Invalid(_) | ClientError::Refused(ClientRefused::Invalid(_)) => Error::Usage(sentence),
             ClientError::Refused(_) => Error::Refused(format!("this request cannot be sent: {sentence}")),
             ClientError::Failed(RequestFailure::NotNegotiated(feature)) => {
                 Error::Refused(format!("the runtime does not offer {feature}, which this request needs"))
@@ -153,6 +186,15 @@ impl From<ClientError> for Error {
             ClientError::Failed(RequestFailure::TooLarge { .. }) => Error::Refused(format!(
                 "{sentence}; pass large data by reference, or raise --frame-bytes of the runtime"
             )),
+            ClientError::Ended(SessionEnd::Closed(CloseReason::Refused(fault)))
+                if fault.known() == Some(ErrorCode::ResumeWindowExpired) =>
+            {
+                Error::Lost(
+                    "the runtime no longer has this session: it was not reached for as long as a session is kept, or was \
+                     restarted without a journal and then has no jobs either"
+                        .to_owned(),
+                )
+            }
             _ => Error::Lost(sentence),
         }
     }
@@ -165,7 +207,7 @@ fn advice(code: &str) -> Option<&'static str> {
             "check the agent's name and version, and that this runtime offers it"
         }
         "DUPLICATE_KEY" => "a different request was made with this --idempotency-key: use a new one",
-        "JOB_NOT_FOUND" => "list jobs with `nuncio jobs`; it shows only those of your principal",
+        "JOB_NOT_FOUND" => "`nuncio jobs` lists those that you may see",
         "LEASE_EXPIRED" => "give the job a later end with --expires-in",
         _ => return None,
     })

@@ -108,8 +108,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::try_parse()
-        .unwrap_or_else(|error| arguments::without_secrets(error, &mut Arguments::command()).exit());
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| arguments::exit(error, &mut Arguments::command()));
     terminal::enable_colors(arguments.color);
     #[cfg(unix)]
     if matches!(arguments.command, Command::Serve(_) | Command::Cap(_)) && exec::init::is_needed() {
@@ -176,5 +175,64 @@ async fn run(command: Command) -> Exit {
         // Handled before there is a runtime, as the process has one of its own.
         #[cfg(unix)]
         Command::AgentInit(_) => Exit::Usage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command, CommandFactory as _};
+
+    use super::{Arguments, arguments};
+    use crate::text::is_active;
+
+    /// An option that takes a value, and the words that come before it.
+    type Place = (Vec<String>, Arg);
+
+    fn options(command: &Command, path: &[String]) -> Vec<Place> {
+        let has_value = |arg: &&Arg| arg.get_action().takes_values() && arg.get_long().is_some();
+        let own = command.get_arguments().filter(has_value).map(|arg| (path.to_vec(), arg.clone()));
+        let below = command
+            .get_subcommands()
+            .flat_map(|below| options(below, &[path, &[below.get_name().to_owned()]].concat()));
+        own.chain(below).collect()
+    }
+
+    /// Returns what is said of an option with this value; nothing if it is not refused.
+    fn said(command: &mut Command, (path, arg): &Place, value: &str) -> String {
+        let option = format!("--{}={value}", arg.get_long().unwrap_or_default());
+        let refused = command.try_get_matches_from_mut([&path[..], &[option]].concat()).err();
+        refused.map_or_else(String::new, |error| arguments::message(error, command))
+    }
+
+    #[test]
+    fn no_value_of_an_option_forges_a_line_or_acts_on_the_terminal() {
+        let mut command = Arguments::command();
+        let options = options(&command, &["nuncio".to_owned()]);
+        assert!(options.len() > 200, "only {} options were found", options.len());
+        for place in options {
+            for value in ["x\u{1b}[2J\u{202e}\nnuncio: all is well", "=\u{1b}]0;\u{7}\nnuncio: all is well=\u{9b}2J"] {
+                let message = said(&mut command, &place, value);
+                assert!(message.lines().all(|line| !line.starts_with("nuncio:")), "{place:?}: {message}");
+                assert!(!message.contains(|next| next != '\n' && is_active(next)), "{place:?}: {message:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_message_repeats_a_token_or_a_secret() {
+        let mut command = Arguments::command();
+        let mut secrets = 0;
+        for place in options(&command, &["nuncio".to_owned()]) {
+            let mut names = place.1.get_value_names().unwrap_or_default().iter().map(clap::builder::Str::as_str);
+            let is_secret = names.any(|name| ["TOKEN", "SECRET", "PASSWORD"].iter().any(|part| name.contains(part)));
+            let logins = ["x://u:s3cret@h", "x://s3cret@h/"];
+            let alone = ["s3cret", "s3cret=", "=s3cret", "a=b,s3cret", "s3cret\u{1b}"];
+            for value in logins.into_iter().chain(alone.into_iter().filter(|_| is_secret)) {
+                let message = said(&mut command, &place, value);
+                assert!(!message.contains("s3cret"), "{place:?}: {message}");
+            }
+            secrets += usize::from(is_secret);
+        }
+        assert!(secrets > 10, "only {secrets} options hold secrets");
     }
 }

@@ -1,6 +1,7 @@
 //! `nuncio answer`.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{AskedQuestion, Client, Json};
 
 use super::interrupt::until_interrupted;
@@ -32,7 +33,7 @@ Exit codes:
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
     /// Id of the job, or a part of it that no other job has
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     job_id: String,
     /// Id of the question, if the job has several open ones, and the answer
     #[arg(value_name = "[QUESTION] VALUE", required = true, num_args = 1..=2, allow_negative_numbers = true)]

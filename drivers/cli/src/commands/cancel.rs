@@ -1,6 +1,7 @@
 //! `nuncio cancel`.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{
     Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, OutcomeSource, RemoteFault,
     RequestFailure, SessionEnd, Subscribe, Subscription,
@@ -39,7 +40,7 @@ Exit codes:
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
     /// Id of the job, or a part of it that no other job has
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     job_id: String,
     /// Reason to pass to the agent. It does not appear in the job's final error
     #[arg(long, value_name = "TEXT")]

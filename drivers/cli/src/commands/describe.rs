@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{
     Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, OutcomeSource, SessionId, Subscribe,
     Subscribed,
@@ -36,7 +37,7 @@ Exit codes:
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
     /// Id of the job, or a part of it that no other job has
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     job: String,
     /// Print a JSON object
     #[arg(long)]

@@ -20,6 +20,8 @@ pub(super) const LISTED: Listed = Listed {
 const NAMED: usize = 5;
 /// The shortest end of an id that stands for it.
 const MIN_END: usize = 4;
+/// What ids begin with, in upper case.
+const PREFIX: &str = "JOB_";
 /// The least characters of an id that is not a part of one.
 const MIN_WHOLE: usize = 30;
 
@@ -55,9 +57,12 @@ pub(super) async fn job(client: &Client, text: &str) -> Result<String, Error> {
 
 fn named<'a>(text: &str, ids: impl Iterator<Item = &'a JobId>) -> Result<String, Error> {
     let part = text.to_ascii_uppercase();
+    if PREFIX.starts_with(&part) {
+        return Err(Error::Usage(format!("every job has an id like {text:?}; write more of it")));
+    }
     let is_it = |id: &&JobId| {
         let id = id.as_str().to_ascii_uppercase();
-        let bare = id.strip_prefix("JOB_").unwrap_or(&id);
+        let bare = id.strip_prefix(PREFIX).unwrap_or(&id);
         id.starts_with(&part) || bare.starts_with(&part) || part.len() >= MIN_END && bare.ends_with(&part)
     };
     let found: Vec<&JobId> = ids.filter(is_it).collect();
@@ -93,6 +98,14 @@ mod tests {
         }
         assert_eq!(find("unknown").as_deref(), Ok("unknown"), "the runtime says that there is none");
         assert_eq!(find("333").as_deref(), Ok("333"), "an end has four characters or more");
+    }
+
+    #[test]
+    fn a_part_that_every_job_has_is_refused_even_if_there_is_one_job() {
+        for text in ["", "job", "job_"] {
+            let refused = named(text, [JobId::from("job_01AAAA1111")].iter()).expect_err("it means no job");
+            assert_eq!(refused.to_string(), format!("every job has an id like {text:?}; write more of it"));
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{Client, Json, OpenQuestion, QuestionQuery};
 use serde::Serialize;
 
@@ -42,7 +43,7 @@ const LISTED: Listed = Listed { what: "questions", most: 9_999, narrower: "name 
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
     /// List only the questions of this job: its id, or a part of it that no other job has
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     job_id: Option<String>,
     /// Look for new questions every INTERVAL until Ctrl-C, and print each once [default interval: 2s]
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true, default_missing_value = "2s")]

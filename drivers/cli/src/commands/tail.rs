@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::Subscribe;
 
 use super::find;
@@ -27,7 +28,7 @@ that you type answers it.";
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]
 pub(crate) struct Options {
     /// Id of the job, as `nuncio submit` and `nuncio jobs` show it, or a part of it that no other job has
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     job_id: String,
     /// Skip events from before now
     #[arg(long, conflicts_with = "from")]

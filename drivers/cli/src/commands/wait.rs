@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{Client, ClientError, OutcomeSource, Subscribe, Subscription};
 use tokio::task::JoinSet;
 
@@ -39,7 +40,7 @@ If the jobs ended differently, the smallest code other than 0 counts.";
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
     /// Ids of the jobs, or parts of them that no other job has
-    #[arg(value_name = "JOB", required = true)]
+    #[arg(value_name = "JOB", required = true, value_parser = NonEmptyStringValueParser::new())]
     jobs: Vec<String>,
     /// Wait at most this long. The jobs go on
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]

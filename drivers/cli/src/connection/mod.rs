@@ -5,7 +5,7 @@ pub(crate) mod raw;
 pub(crate) mod tls;
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,7 +54,8 @@ pub(crate) fn secret(text: &str) -> Result<Secret, &'static str> {
 impl Connection {
     /// Opens a session.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
-        Ok(self.builder()?.connect().await?)
+        let (builder, url) = (self.builder()?, self.url()?);
+        builder.connect().await.map_err(|error| Error::from(error).at(&url))
     }
 
     /// Returns a client that is not connected yet.
@@ -152,9 +153,15 @@ fn read_token(file: File, path: &Path) -> Result<Secret, String> {
     let name = path.display();
     let mut text = String::new();
     let read = file.take(MAX_TOKEN).read_to_string(&mut text);
-    read.map_err(|error| format!("cannot read the token file {name}: {error}"))?;
+    read.map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => format!("the token file {name} is not UTF-8; write nothing but the token into it"),
+        _ => format!("cannot read the token file {name}: {error}"),
+    })?;
     match text.trim() {
         "" => Err(format!("there is no token in {name}; write the token into it, on one line")),
+        lines if lines.contains('\n') => {
+            Err(format!("{name} has more than one line; write nothing but the token into it"))
+        }
         token => Ok(Secret::new(token)),
     }
 }

@@ -82,8 +82,9 @@ pub(super) fn session(event: &SessionEvent) -> Option<String> {
     match event {
         SessionEvent::Live(welcome) if welcome.resumed => Some("connection restored, session resumed".to_owned()),
         SessionEvent::Lost(reason) => Some(format!("connection lost ({reason}), reconnecting")),
-        SessionEvent::Reconnecting { attempt, after } if *attempt > 0 => {
-            Some(format!("attempt {attempt} to reconnect failed; the next one starts in {:.1} s", after.as_secs_f64()))
+        // Before the first attempts there is no pause. Those before this one may have succeeded, and been lost again.
+        SessionEvent::Reconnecting { after, .. } if !after.is_zero() => {
+            Some(format!("the next attempt to reconnect starts in {:.1} s", after.as_secs_f64()))
         }
         SessionEvent::Gap { from, to } => {
             Some(format!("events {from} to {to} are lost, because the runtime no longer has them"))

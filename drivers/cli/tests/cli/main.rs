@@ -5,7 +5,7 @@
 //! - [`conformance`]: `nuncio conformance`, with runtimes and clients that have a fault.
 //! - [`logs`]: the log of servers. [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
 //! - [`metrics`], with [`exposition`], which reads their format; [`systemd`] and [`packaging`]: the server as a service.
-//! - [`support`]: runs the program.
+//! - [`messages`]: what is said of wrong input. [`support`]: runs the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where an unwrap does")]
 
 #[cfg(unix)]
@@ -24,6 +24,7 @@ mod exposition;
 mod journal;
 #[cfg(unix)]
 mod logs;
+mod messages;
 mod metrics;
 mod operator;
 #[cfg(unix)]

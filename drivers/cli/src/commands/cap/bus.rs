@@ -45,7 +45,9 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let (nats, redis) = (options.listen.as_str(), options.listen_redis.as_str());
     let server = MemoryServer::start(&MemoryBus::new(), &MemoryStore::new(), nats, redis).await;
     let server = server.map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidInput => Error::Usage(error.to_string()),
+        std::io::ErrorKind::InvalidInput => Error::Usage(format!(
+            "cannot listen on {nats} and {redis}: {error}; write --listen and --listen-redis as HOST:PORT"
+        )),
         _ => Error::System(std::io::Error::other(format!("cannot listen on {nats} and {redis}: {error}"))),
     })?;
     eprint_line(&format!(

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nuncio_tokio::cap::{JetStreamOptions, NatsBus, NatsLogin, NatsOptions, RedisOptions, RedisStore, RedisTls};
+use nuncio_tokio::cap::{
+    BusError, JetStreamOptions, NatsBus, NatsLogin, NatsOptions, RedisOptions, RedisStore, RedisTls,
+};
 
 use crate::connection::tls::TlsOptions;
 use crate::error::Error;
@@ -43,7 +45,10 @@ impl BusOptions {
             options.login = NatsLogin::credentials_file(file)
                 .map_err(|error| Error::Usage(format!("cannot read {}: {error}", file.display())))?;
         }
-        NatsBus::connect(options).await.map_err(|error| Error::NoBus(error.to_string()))
+        NatsBus::connect(options).await.map_err(|error| match error {
+            BusError::Disconnected(why) => Error::NoBus(why),
+            other => Error::NoBus(other.to_string()),
+        })
     }
 }
 

@@ -132,8 +132,9 @@ impl Options {
             Some(text) => text.clone(),
             None => read_stdin()?,
         };
-        let input: Box<RawValue> =
-            serde_json::from_str(&input).map_err(|error| Error::Usage(format!("the input is not JSON: {error}")))?;
+        let input: Box<RawValue> = serde_json::from_str(&input).map_err(|error| {
+            Error::Usage(format!("the input is not JSON: {error}; write a string with its quotes, as '\"text\"'"))
+        })?;
         let mut submit = Submit::new(&self.topic).raw_input(input.get().to_owned()).priority(self.priority.get());
         for Label { name, value } in &self.labels {
             submit = submit.label(name, value);

@@ -132,7 +132,8 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         Some(tls) => CoordinatorServer::listen_tls(coordinator.clone(), address, limits, tls).await,
         None => CoordinatorServer::listen(coordinator.clone(), address, limits).await,
     };
-    let server = server.map_err(|error| Error::Address(options.listen.clone(), error))?;
+    let server =
+        server.map_err(|error| Error::Address { address: options.listen.clone(), error, option: "--listen" })?;
     if !is_tls && !server.address().ip().to_canonical().is_loopback() {
         eprint_line("nuncio: this address is open to other machines, and secrets and tokens are sent to it in clear");
     }

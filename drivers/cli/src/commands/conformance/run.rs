@@ -79,7 +79,11 @@ fn target(options: &Options) -> Result<Target, Error> {
 async fn greet(target: &Target) -> Result<(), Error> {
     let log = Rc::new(RefCell::new(Transcript::new([target.token.expose()])));
     let dialled = Wire::dial(&target.url, target.tls.as_ref(), target.patience, &log).await;
-    let mut wire = dialled.map_err(|error| Error::Unreachable(format!("cannot connect to the runtime: {error}")))?;
+    let mut wire = dialled.map_err(|error| {
+        let what =
+            format!("cannot connect to the runtime: {error}; check that it is running there and that the URL is right");
+        Error::Unreachable(what)
+    })?;
     let hello = Trial::new(target, Rc::clone(&log)).hello(&FEATURES[1..]);
     wire.request("session.hello", &hello).await;
     let refused = match wire.arrival(target.patience).await {

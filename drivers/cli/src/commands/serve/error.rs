@@ -68,12 +68,22 @@ pub(super) enum ServeError {
          TOKEN=PRINCIPAL, or listen on a loopback address such as 127.0.0.1:7777"
     )]
     Unprotected(String),
-    #[error("cannot listen on {0}: {1}; check that no other program does, and that the port is allowed")]
+    #[error("cannot listen on {0}: {1}{advice}", advice = advice(.1))]
     Listen(String, #[source] io::Error),
     #[error("the operating system refused a resource: {0}")]
     System(#[from] io::Error),
     #[error("the operating system returned no random numbers: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+/// What to do about an address that cannot be listened on.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; end the program that does, or give another port",
+        io::ErrorKind::AddrNotAvailable => "; give an address of this machine",
+        io::ErrorKind::PermissionDenied => "; give a port above 1023",
+        _ => "",
+    }
 }
 
 impl ServeError {

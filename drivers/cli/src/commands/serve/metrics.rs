@@ -15,8 +15,8 @@ use super::exposition;
 use super::metrics_port::MetricsPort;
 
 /// Serves `/metrics`, `/healthz` and `/readyz` for the rest of the process. Returns the address it is bound to.
-pub(super) async fn serve(address: &str, server: &Server) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
+pub(super) async fn serve(addresses: &[SocketAddr], server: &Server) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(addresses).await?;
     let address = listener.local_addr()?;
     let routes = Router::new()
         .route("/metrics", get(scrape))

@@ -74,6 +74,10 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Some(address) => resolve(address, &settings).await?,
         None => Vec::new(),
     };
+    let metrics_addresses = match &settings.metrics {
+        Some(address) => look_up(address).await?,
+        None => Vec::new(),
+    };
     let console_addresses = match &settings.console {
         Some(address) => resolve(address, &settings).await?,
         None => Vec::new(),
@@ -98,7 +102,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         None => None,
     };
     if let Some(address) = &settings.metrics {
-        let bound = metrics::serve(address, &service.server).await;
+        let bound = metrics::serve(&metrics_addresses, &service.server).await;
         let bound = bound.map_err(|error| ServeError::Listen(address.clone(), error))?;
         eprint_line(&format!("nuncio: metrics on http://{bound}/metrics"));
         if !bound.ip().to_canonical().is_loopback() {
@@ -180,9 +184,14 @@ async fn stop(service: &Service, settings: &Settings, termination: &mut Terminat
     }
 }
 
-async fn resolve(address: &str, settings: &Settings) -> Result<Vec<SocketAddr>, ServeError> {
+async fn look_up(address: &str) -> Result<Vec<SocketAddr>, ServeError> {
     let found = tokio::net::lookup_host(address).await;
-    let addresses: Vec<SocketAddr> = found.map_err(|error| ServeError::Address(address.to_owned(), error))?.collect();
+    Ok(found.map_err(|error| ServeError::Address(address.to_owned(), error))?.collect())
+}
+
+/// Looks up an address for clients, who have to authenticate if other machines reach it.
+async fn resolve(address: &str, settings: &Settings) -> Result<Vec<SocketAddr>, ServeError> {
+    let addresses = look_up(address).await?;
     let is_loopback = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
     if settings.security.is_empty() && !is_loopback {
         return Err(ServeError::Unprotected(address.to_owned()));

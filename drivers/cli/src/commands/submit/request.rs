@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_core::budget::parse_amount;
 use nuncio_core::trace::TraceId;
 use nuncio_tokio::arcp::{Json, Submit};
@@ -21,7 +22,7 @@ const MAX_INPUT: u64 = 64 << 20;
 #[derive(Args, Debug)]
 pub(super) struct Request {
     /// Agent to run, as NAME or NAME@VERSION
-    #[arg(value_name = "AGENT")]
+    #[arg(value_name = "AGENT", value_parser = NonEmptyStringValueParser::new())]
     agent: String,
     /// Input of the agent: JSON text, @FILE for a file that holds it, or - for stdin [default: none]
     #[arg(long, value_name = "JSON|@FILE|-")]

@@ -48,11 +48,11 @@ pub enum ConnectError {
     #[error("the connection attempt timed out")]
     TimedOut,
     /// The server refused the WebSocket upgrade.
-    #[error("the server refused the connection with HTTP status {status}: {reason}")]
+    #[error("the connection was refused: {reason}")]
     Upgrade {
         /// The HTTP status.
         status: u16,
-        /// What the server said.
+        /// What the server answered, with the status.
         reason: String,
     },
     /// The connection ended.

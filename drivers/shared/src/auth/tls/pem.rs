@@ -115,7 +115,7 @@ fn wrong(origin: &str, what: &'static str, error: &PemError) -> TlsError {
         PemError::MissingSectionEnd { .. } => "a section has no end",
         PemError::IllegalSectionStart { .. } => "a section does not begin as it should",
         PemError::Base64Decode(_) => "a section is not base64",
-        PemError::NoItemsFound => "there is none",
+        PemError::NoItemsFound => "there is no block of that kind",
         _ => "it cannot be read",
     };
     TlsError::Pem { origin: origin.to_owned(), what, error: error.to_owned() }

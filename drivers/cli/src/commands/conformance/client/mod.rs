@@ -19,7 +19,7 @@ use rules::{ClientRule, RULES};
 
 /// Judges the client that connects; returns whether no rule is broken.
 pub(super) async fn judge_client(options: &Options, address: &str) -> Result<bool, Error> {
-    let failed = |error| Error::Address(address.to_owned(), error);
+    let failed = |error| Error::Address { address: address.to_owned(), error, option: "--serve" };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
     eprint_line(&format!("READY ws://{local}/arcp"));

@@ -174,6 +174,8 @@ pub(super) enum SecurityError {
     Zone(InvalidId),
     #[error("{flag}: {error}")]
     Tls { flag: &'static str, error: TlsError },
+    #[error("{0} names no principal; write the one that a token has")]
+    NoPrincipal(&'static str),
     #[error("{given} needs {missing}")]
     Incomplete { given: &'static str, missing: &'static str },
     #[error("--allow-host or --allow-origin: {0}")]
@@ -263,6 +265,11 @@ impl Security {
 
     /// Verifies tokens first, then JSON Web Tokens, then mandates by their verifier, then client certificates.
     pub(super) fn verifier(&self, mandates: Option<BoxVerifier>) -> Result<BoxVerifier, SecurityError> {
+        for (flag, principals) in [("--operator", &self.operators), ("--approver", &self.approvers)] {
+            if principals.iter().any(String::is_empty) {
+                return Err(SecurityError::NoPrincipal(flag));
+            }
+        }
         let mut tokens = StaticTokens::new();
         for token in self.tokens.iter().chain(&self.tokens_of_file()?) {
             tokens = tokens.with(token.secret.expose(), &token.principal);
@@ -313,7 +320,11 @@ impl Security {
     fn tokens_of_file(&self) -> Result<Vec<Token>, SecurityError> {
         let Some(path) = &self.token_file else { return Ok(Vec::new()) };
         let text = read("--token-file", path)?;
-        let text = String::from_utf8_lossy(&text);
+        let text = str::from_utf8(&text).map_err(|error| SecurityError::TokenFile {
+            path: path.clone(),
+            line: text.get(..error.valid_up_to()).map_or(0, |valid| valid.split(|byte| *byte == b'\n').count()),
+            error: "it is not UTF-8",
+        })?;
         let lines = (1..).zip(text.lines().map(str::trim));
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         lines

@@ -1,0 +1,146 @@
+//! What is said of wrong input: what happened, once, and what to do about it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use crate::support::{Serving, nuncio, run, send, stderr, stdout};
+
+/// Runs a command without a runtime, and returns its exit code and what it said.
+fn said(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = run(arguments);
+    assert_eq!(stdout(&output), "", "{arguments:?}");
+    (output.status.code(), stderr(&output).to_owned())
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> String {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).expect("a file");
+    path.to_str().expect("a path that is text").to_owned()
+}
+
+/// A URL at which nothing listens.
+fn nowhere() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    format!("ws://{free}/arcp")
+}
+
+#[test]
+fn wrong_arguments_forge_no_line_and_hide_secrets() {
+    let (code, message) = said(&["serve", "--drain", "\u{1b}[2J\nnuncio: all is well\u{202e}"]);
+    assert_eq!(code, Some(2));
+    assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message:?}");
+    assert!(message.lines().all(|line| !line.starts_with("nuncio:")), "{message}");
+    let (code, message) = said(&["serve", "--token", "s3cret"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("write it as TOKEN=PRINCIPAL") && !message.contains("s3cret"), "{message}");
+}
+
+#[test]
+fn a_token_file_that_is_not_utf_8_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = file(&folder, "tokens", b"# ours\ngood=me\nb\xffd=me\n");
+    let (code, message) = said(&["serve", "--demo-agents", "--check", "--token-file", &tokens]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("line 3 of") && message.contains("it is not UTF-8"), "{message}");
+    let token = file(&folder, "token", b"b\xffd\n");
+    let (code, message) = said(&["jobs", "--url", &nowhere(), "--token-file", &token]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("is not UTF-8; write nothing but the token into it"), "{message}");
+    let tokens = file(&folder, "many", b"good=me\nother=me\n");
+    let (code, message) = said(&["jobs", "--url", &nowhere(), "--token-file", &tokens]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("has more than one line"), "{message}");
+}
+
+/// An empty variable in a script must not choose the only job that there is.
+#[test]
+fn an_empty_id_means_no_job() {
+    for command in ["cancel", "tail", "describe", "wait", "questions"] {
+        let (code, message) = said(&[command, "", "--url", &nowhere(), "--token", "t"]);
+        assert_eq!(code, Some(2), "{command}: {message}");
+        assert!(message.contains("JOB"), "{command}: {message}");
+    }
+    let (code, message) = said(&["submit", "", "--url", &nowhere(), "--token", "t"]);
+    assert_eq!(code, Some(2), "{message}");
+    let serving = Serving::start(&["--token", "t=me"]);
+    let slow = ["slow", "--input", r#"{"ticks":1000000}"#, "--detach"];
+    assert!(serving.submit("t", &slow).status.success());
+    let (code, message) = said(&["cancel", "job_", "--url", &serving.url, "--token", "t"]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("write more of it"), "{message}");
+}
+
+#[test]
+fn a_runtime_that_is_not_reached_is_named_without_the_parameters_of_its_url() {
+    let url = nowhere();
+    let (code, message) = said(&["jobs", "--url", &format!("{url}?token=s3cret"), "--token", "t"]);
+    assert_eq!(code, Some(6));
+    assert!(message.contains(&format!("{url}: the runtime could not be reached")), "{message}");
+    assert!(!message.contains("s3cret"), "{message}");
+}
+
+#[test]
+fn a_server_that_refuses_the_path_is_reached() {
+    let serving = Serving::start(&["--token", "t=me"]);
+    let url = serving.url.replace("/arcp", "/other");
+    let (code, message) = said(&["jobs", "--url", &url, "--token", "t"]);
+    assert_eq!(code, Some(6));
+    assert_eq!(message.matches("404").count(), 1, "{message}");
+    assert!(message.contains("check the path of the URL") && !message.contains("is running there"), "{message}");
+}
+
+#[test]
+fn an_address_that_is_none_is_invalid_usage() {
+    for option in ["--listen", "--metrics", "--console"] {
+        let listen: &[&str] = if option == "--listen" { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let (code, message) = said(&[&["serve", "--demo-agents", "--token", "t=me", option, "x"][..], listen].concat());
+        assert_eq!(code, Some(2), "{option}: {message}");
+        assert!(message.contains("write it as HOST:PORT"), "{option}: {message}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let (code, message) = said(&["serve", "--demo-agents", "--listen", &address]);
+    assert_eq!(code, Some(1));
+    assert!(message.contains("end the program that does"), "{message}");
+    let (code, message) = said(&["conformance", "--serve", "x"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("with --serve") && !message.contains("--listen"), "{message}");
+}
+
+#[test]
+fn an_operator_without_a_name_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = file(&folder, "nuncio.toml", b"[security]\ntoken = [\"t=me\"]\napprover = [\"\"]\n");
+    for (arguments, option) in
+        [(["--token", "t=me", "--operator", ""].as_slice(), "--operator"), (&["--config", &config], "--approver")]
+    {
+        let (code, message) = said(&[&["serve", "--demo-agents", "--check"], arguments].concat());
+        assert_eq!(code, Some(2), "{message}");
+        assert!(message.contains(&format!("{option} names no principal")), "{message}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_job_that_is_lost_with_its_runtime_is_not_said_to_go_on() {
+    let serving = Serving::start(&["--token", "t=me"]);
+    let address =
+        serving.url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/arcp")).expect("a URL").to_owned();
+    let mut command = nuncio(&["submit", "--url", &serving.url, "--token", "t", "slow"]);
+    let command = command.args(["--input", r#"{"ticks":1000000}"#, "--json"]);
+    let mut submit = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let mut first = String::new();
+    let mut lines = BufReader::new(submit.stdout.take().expect("stdout is piped"));
+    lines.read_line(&mut first).expect("a line");
+    assert!(first.contains("accepted"), "{first}");
+    send("KILL", &serving.child);
+    serving.ended();
+    let _again = Serving::of(nuncio(&["serve", "--demo-agents", "--token", "t=me", "--listen", &address]));
+    std::io::copy(&mut lines, &mut std::io::sink()).expect("stdout ends");
+    let output = submit.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    let message = stderr(&output);
+    assert!(message.contains("restarted without a journal and then has no jobs"), "{message}");
+    assert!(!message.contains("open a new session") && !message.contains("go on"), "{message}");
+}
