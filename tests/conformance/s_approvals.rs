@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_core::arcp::{Config, ConnId, Denied, Fault, QuestionId};
+use nuncio_core::arcp::{Config, ConnId, Denied, Fault, QuestionId, Record, Runtime};
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_tests::world::{Job, NEEDS_APPROVAL, SECOND, START, World};
 use serde_json::{Value, json};
@@ -89,6 +89,40 @@ fn ours_an_operation_that_is_not_approved_in_time_is_denied() {
     give(&mut w, a, &job, "q1", json!("approve"));
     w.refusal(a, "INVALID_REQUEST");
     assert_eq!(w.authorize(&job, "tool.call", "payments.send"), Err("PERMISSION_DENIED"));
+}
+
+#[test]
+fn ours_an_operation_is_denied_once_the_question_about_it_is_withdrawn() {
+    let mut w = rerunning_with(marks);
+    let a = w.login("tok-alice");
+    let job = w.submit(a, json!({"agent": "again", "lease_request": {"tool.call": ["payments.*"]}}));
+    w.approve(&job, "tool.call", "payments.send").unwrap();
+    give(&mut w, a, &job, "q1", json!("refuse"));
+    // No runtime withdraws it while the job runs, but a journal may say so.
+    let withdrawn = |text: String| {
+        text.replace(r#""outcome":"answered","value":"refuse","by":"alice""#, r#""outcome":"withdrawn""#)
+    };
+    let records: Vec<(u64, Record)> = w
+        .records(w.stored.len())
+        .into_iter()
+        .map(|(number, record)| {
+            let text = withdrawn(String::from_utf8(record.encode()).unwrap());
+            (number, Record::decode(text.as_bytes()).unwrap())
+        })
+        .collect();
+    let changed =
+        w.records(w.stored.len()).into_iter().zip(&records).filter(|(before, after)| before != *after).count();
+    assert_eq!(changed, 1, "the answer is one record");
+    let (config, agents) = (w.runtime.config().clone(), w.agents.clone());
+    w.runtime = Runtime::restore(config, agents, [5; 32], w.now, records).unwrap().0;
+    w.settle();
+    let job = same(&w, &job);
+    let denied = fault(&mut w, &job, "payments.send");
+    assert_eq!(denied.code.as_str(), "PERMISSION_DENIED");
+    let message = "tool.call \"payments.send\" was not approved: the question was withdrawn before it was answered";
+    assert_eq!(denied.message, message);
+    assert_eq!(denied.details.as_deref(), Some(r#"{"approval":"withdrawn"}"#));
+    assert_eq!(w.approve(&job, "tool.call", "payments.send"), Err("PERMISSION_DENIED"), "it is not asked again");
 }
 
 #[test]

@@ -23,7 +23,8 @@ impl Runtime {
     /// that question, [`authorize`](Runtime::authorize) decides.
     ///
     /// Errors: [`Denied::Fault`] as [`authorize`](Runtime::authorize), with `PERMISSION_DENIED` if people have refused the
-    /// operation or did not approve it in time, and with a limit of questions; [`Denied::Blocked`]; [`Denied::NotRunning`].
+    /// operation or did not approve it in time, or if the question was withdrawn, and with a limit of questions;
+    /// [`Denied::Blocked`]; [`Denied::NotRunning`].
     ///
     /// ```
     /// # use nuncio_core::arcp::{Denied, JobKey, Runtime};

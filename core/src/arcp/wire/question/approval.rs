@@ -28,7 +28,7 @@ impl Question {
 pub(crate) enum Decision {
     /// They have approved it.
     Approved,
-    /// They have refused it, or did not approve it in time.
+    /// They have refused it, did not approve it in time, or are no longer asked.
     Refused(Fault),
 }
 
@@ -46,8 +46,12 @@ impl Decision {
                 let note = note.as_ref().map_or_else(String::new, |note| alloc::format!(": {note}"));
                 refused(alloc::format!("{by} has refused {}{note}", describe(operation)), "refused")
             }
-            Outcome::Settled(Answer::Default { .. } | Answer::Expired) | Outcome::Withdrawn => {
+            Outcome::Settled(Answer::Default { .. } | Answer::Expired) => {
                 refused(alloc::format!("{} was not approved in time", describe(operation)), "expired")
+            }
+            Outcome::Withdrawn => {
+                let message = "the question was withdrawn before it was answered";
+                refused(alloc::format!("{} was not approved: {message}", describe(operation)), "withdrawn")
             }
         }
     }

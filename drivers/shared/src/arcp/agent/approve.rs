@@ -30,8 +30,8 @@ impl JobContext {
     /// # Errors
     ///
     /// [`Denied::Fault`] as of [`authorize`](JobContext::authorize), and with `PERMISSION_DENIED` if people have refused
-    /// the operation, with their note, or did not approve it in time; [`Denied::NotRunning`] if the job is cancelled or
-    /// ends first.
+    /// the operation, with their note, or did not approve it in time, or if the question was withdrawn;
+    /// [`Denied::NotRunning`] if the job is cancelled or ends first.
     pub async fn approve(&self, namespace: &str, target: &str) -> Result<Operation, Denied> {
         let operation = Operation::new(namespace, target).map_err(|error| denied(&error))?;
         self.approve_operation(&operation).await?;
