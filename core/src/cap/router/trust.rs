@@ -38,9 +38,9 @@ impl Router {
     /// Errors: the router gives no sessions, too many workers are enrolled, or a name is not valid.
     pub fn enroll(&mut self, now: Time, worker: &str, enrollment: Enrollment) -> Result<(), AuthorityRefused> {
         self.input(now, |this| {
-            let had_session = this.has_session(worker);
+            let kept_session = this.keeps_session(worker);
             this.trust.as_mut().ok_or(AuthorityRefused::Off)?.enroll(worker, enrollment)?;
-            if had_session && !this.has_session(worker) {
+            if kept_session && !this.keeps_session(worker) {
                 this.distrust(worker);
             }
             this.queue.wake_all();
@@ -51,9 +51,9 @@ impl Router {
     /// Forgets an enrolled worker with its session. Its jobs are sent again, or fail. Returns false if it is not enrolled.
     pub fn revoke(&mut self, now: Time, worker: &str) -> bool {
         self.input(now, |this| {
-            let had_session = this.has_session(worker);
+            let kept_session = this.keeps_session(worker);
             let was_enrolled = this.trust.as_mut().is_some_and(|trust| trust.revoke(worker));
-            if had_session {
+            if kept_session {
                 this.distrust(worker);
             }
             was_enrolled
@@ -64,11 +64,11 @@ impl Router {
     /// none.
     pub fn revoke_session(&mut self, now: Time, worker: &str) -> bool {
         self.input(now, |this| {
-            let had_session = this.trust.as_mut().is_some_and(|trust| trust.revoke_session(worker));
-            if had_session {
+            let kept_session = this.trust.as_mut().is_some_and(|trust| trust.revoke_session(worker));
+            if kept_session {
                 this.distrust(worker);
             }
-            had_session
+            kept_session
         })
     }
 
@@ -98,6 +98,12 @@ impl Router {
 
     pub(super) fn has_session(&self, worker: &str) -> bool {
         self.trust.as_ref().is_some_and(|trust| trust.session(self.clock.now(), worker).is_some())
+    }
+
+    /// Returns whether the authority has a session of a worker, which may have expired. Requests may still wait for the worker,
+    /// and its record could bring the session back if the wall clock is set back.
+    fn keeps_session(&self, worker: &str) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.keeps_session(worker))
     }
 
     /// Acts on what the authority says. A session is recorded before its token goes out.

@@ -223,6 +223,46 @@ fn s14_a_request_that_waits_does_not_go_to_a_worker_that_is_revoked() {
     assert!(said.iter().all(|line| !line.contains("worker.w.jobs")), "{said:?}");
 }
 
+/// The wall clock shows a time at which every session is over, an hour ahead.
+fn expire(world: &mut World) {
+    world.router.router.handle_wall(START, START.plus_secs(3_600));
+    assert!(world.router.router.authority().unwrap().session(START, "w").is_none());
+}
+
+#[test]
+fn s14_a_request_that_waits_does_not_go_to_a_worker_that_is_revoked_after_its_session_has_expired() {
+    let revoke = |world: &mut World| assert!(world.router.router.revoke(START, "w"));
+    let revoke_session = |world: &mut World| assert!(world.router.router.revoke_session(START, "w"));
+    let enroll_with_another_agent = |world: &mut World| {
+        let other = Enrollment { agent_id: "other".into(), ..enrollment() };
+        world.router.router.enroll(START, "w", other).unwrap();
+    };
+    for end in [&revoke as &dyn Fn(&mut World), &revoke_session, &enroll_with_another_agent] {
+        let mut world = World::trusted();
+        world.router.stores = false;
+        assert_eq!(world.router.submit(request("1")), ["store Accepted 1"]);
+        expire(&mut world);
+        end(&mut world);
+        world.router.drain();
+        let said = world.router.stored();
+        assert!(said.contains(&"lost w".to_owned()), "{said:?}");
+        assert!(said.iter().all(|line| !line.contains("worker.w.jobs")), "{said:?}");
+    }
+}
+
+#[test]
+fn s14_a_session_that_was_revoked_after_it_had_expired_does_not_come_back_with_the_clock() {
+    let mut world = World::trusted();
+    let token = world.token();
+    expire(&mut world);
+    assert!(world.router.router.revoke(START, "w"));
+    world.router.router.enroll(START, "w", enrollment()).unwrap();
+    world.router.drain();
+    // The clock is right again when the router is started again.
+    let restarted = world.router.restart(required());
+    assert!(!restarted.router.authority().unwrap().admits(START, "w", &token));
+}
+
 #[test]
 fn s14_a_restarted_router_sends_no_job_again_to_a_worker_that_was_revoked() {
     let mut world = World::trusted();

@@ -132,6 +132,11 @@ impl TrustAuthority {
         })
     }
 
+    /// Returns whether there is a session of a worker, even if it has expired.
+    pub(crate) fn keeps_session(&self, worker: &str) -> bool {
+        self.workers.get(worker).is_some_and(Record::keeps_session)
+    }
+
     /// Returns what has to be kept of a worker's session, so that it outlives the authority.
     pub(crate) fn kept(&self, worker: &str) -> Option<KeptSession> {
         self.workers.get(worker)?.kept()

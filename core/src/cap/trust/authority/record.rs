@@ -82,6 +82,11 @@ impl Record {
         self.session.as_ref().filter(|session| !session.expiry.is_over(now))
     }
 
+    /// Returns whether there is a session, even if it has expired.
+    pub(super) fn keeps_session(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// Returns what has to be kept of the session.
     pub(super) fn kept(&self) -> Option<KeptSession> {
         let session = self.session.as_ref()?;
