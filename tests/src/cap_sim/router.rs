@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    ComponentId, Constraints, Decision, Delivery, JobResult, JobStatus, Payload, Policy, RecordKind, Router,
-    RouterConfig, RouterEvent, RouterJob, RouterJobState, RouterOutput, RouterRecord, RouterRefused, Subject,
+    BusPacket, ComponentId, Constraints, Decision, DecodeLimits, Delivery, JobResult, JobStatus, Payload, Policy,
+    RecordKind, Router, RouterConfig, RouterEvent, RouterJob, RouterJobState, RouterOutput, RouterRecord,
+    RouterRefused, Subject,
 };
 use nuncio_core::time::Time;
 
@@ -54,6 +55,8 @@ pub(super) struct RouterHost {
     /// The stream: messages that are not acknowledged, and when they are delivered.
     stream: BTreeMap<u64, (Time, Subject, Bytes)>,
     next_message: u64,
+    /// The submits of the stream that were valid when this router received them.
+    valid: BTreeSet<u64>,
     /// The jobs that were accepted, and how they have ended.
     accepted: BTreeMap<String, Option<JobStatus>>,
     pub(super) waits: Waits,
@@ -73,6 +76,7 @@ impl RouterHost {
             questions: BTreeMap::new(),
             stream: BTreeMap::new(),
             next_message: 0,
+            valid: BTreeSet::new(),
             accepted: BTreeMap::new(),
             waits: Waits::default(),
             crash_after: None,
@@ -146,6 +150,8 @@ impl Sim {
         let now = self.at(Who::Router);
         if self.host().router.reading() {
             self.note_token(subject, bytes);
+            self.note_valid(subject, bytes, delivery);
+            self.note_heard(subject, bytes);
             let is_admitted = self.admits(Who::Router, subject, bytes);
             self.ignored = (!is_admitted).then(|| packet_line(subject, bytes));
         }
@@ -256,8 +262,11 @@ impl Sim {
                 host.commit_at.get_or_insert(at);
             }
             RouterOutput::Acknowledge { delivery } => {
-                let message = self.host().stream.remove(&delivery.0);
-                if let Some((_, Subject::JobSubmit, bytes)) = message {
+                let (message, was_valid) = {
+                    let host = self.host();
+                    (host.stream.remove(&delivery.0), host.valid.remove(&delivery.0))
+                };
+                if let Some((_, Subject::JobSubmit, bytes)) = message.filter(|_| was_valid) {
                     self.acknowledged(&bytes);
                 }
             }
@@ -320,11 +329,20 @@ impl Sim {
         self.model.job(&result.job_id).results.push(result);
     }
 
-    /// A submit that was acknowledged was refused, or its job outlives the router.
-    fn acknowledged(&mut self, bytes: &[u8]) {
+    /// Notes whether a submit of the stream is valid when the router receives it, which is when the router decides. Its
+    /// acknowledgement may wait for the store until the wall clock shows another time.
+    fn note_valid(&mut self, subject: &Subject, bytes: &[u8], delivery: Option<Delivery>) {
+        let Some(Delivery(number)) = delivery.filter(|_| *subject == Subject::JobSubmit) else { return };
         let is_production = self.trust() == Trust::Production;
-        let packet =
-            if is_production { self.sealed(Who::Router, &Subject::JobSubmit, bytes) } else { self.opened(bytes) };
+        let packet = if is_production { self.sealed(Who::Router, subject, bytes) } else { self.opened(bytes) };
+        if packet.is_some() {
+            self.host().valid.insert(number);
+        }
+    }
+
+    /// A valid submit that was acknowledged was refused with a result, or its job outlives the router.
+    fn acknowledged(&mut self, bytes: &[u8]) {
+        let packet = BusPacket::decode(bytes, &DecodeLimits::default()).ok();
         if let Some(Payload::JobRequest(request)) = packet.and_then(|packet| packet.payload) {
             self.model.job(&request.job_id).is_acknowledged = true;
         }
@@ -356,6 +374,7 @@ impl Sim {
         host.life += 1;
         host.questions.clear();
         host.waits = Waits::default();
+        host.valid.clear();
         host.commit_at = None;
         let committed = host.records.partition_point(|(number, _)| *number <= host.committed);
         let kept = committed + draw.below(host.records.len() - committed + 1);

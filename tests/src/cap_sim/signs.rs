@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nuncio_core::cap::{ComponentId, Payload, RouterJob, RouterJobState, RouterWorkerView, Topic};
+use nuncio_core::cap::{
+    BusPacket, ComponentId, DecodeLimits, Payload, RouterJob, RouterJobState, RouterWorkerView, Subject, Topic,
+};
 use nuncio_core::time::Time;
 
 use super::Sim;
@@ -27,6 +29,8 @@ pub(super) struct Waits {
     workers: BTreeMap<String, Known>,
     /// The workers that have said to this router what they can do.
     joined: BTreeSet<String>,
+    /// When the router has heard of each worker last.
+    heard: BTreeMap<String, Time>,
 }
 
 /// What a router knows of a worker.
@@ -54,6 +58,21 @@ impl Sim {
             }
             Payload::Heartbeat(_) => said.has_beaten = true,
             _ => {}
+        }
+    }
+
+    /// Notes that the router hears of a worker. If it had not for too long, the worker was lost meanwhile, although the event that
+    /// says so may still wait for the store: a job that was sent then was sent without knowing the worker.
+    pub(super) fn note_heard(&mut self, subject: &Subject, bytes: &[u8]) {
+        let now = self.now;
+        let Some(host) = self.router.as_mut() else { return };
+        if !matches!(subject, Subject::Heartbeat | Subject::Handshake) {
+            return;
+        }
+        let Ok(packet) = BusPacket::decode(bytes, &DecodeLimits::default()) else { return };
+        let before = host.waits.heard.insert(packet.sender_id.clone(), now);
+        if before.is_some_and(|before| now >= before.plus_secs(MISSED)) {
+            host.waits.workers.remove(&packet.sender_id);
         }
     }
 

@@ -104,7 +104,9 @@ impl Router {
         let worker = Router::sender_of(job, sender)?;
         // A sign that was given before the failure, and comes after it, does not take the job back.
         let is_over = progress.is_sign() && job.has_failed && job.state() == RouterJobState::Retrying;
-        if is_over || self.is_stale(job, progress.dispatch.as_ref()) {
+        // What the router publishes again for a repeated request comes back to it. It says nothing new.
+        let came_before = job.progress().iter().any(|kept| **kept == *bytes);
+        if is_over || came_before || self.is_stale(job, progress.dispatch.as_ref()) {
             return Ok(());
         }
         if !progress.is_sign() {

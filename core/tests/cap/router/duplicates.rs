@@ -1,6 +1,6 @@
 //! Packets that come again, too late, or for nobody (spec/03, spec/07, spec/09, spec/16).
 
-use nuncio_core::cap::{JobRequest, JobStatus, Subject};
+use nuncio_core::cap::{JobProgress, JobRequest, JobStatus, Subject};
 
 use super::support::{Harness, packet, request, result};
 
@@ -56,6 +56,28 @@ fn the_routers_own_packets_come_back_and_are_ignored() {
     harness.submit(request("j"));
     assert_eq!(harness.result("j", "r", JobStatus::SUCCEEDED), [""; 0]);
     assert_eq!(harness.status("j"), JobStatus::DISPATCHED);
+}
+
+/// A progress packet that the router publishes again for a repeated request comes back to the router, with the worker as its
+/// sender.
+#[test]
+fn s7_progress_that_comes_again_is_no_sign_of_the_worker() {
+    let mut harness = Harness::with(|config| config.retries = 1);
+    let said = packet("w", JobProgress { job_id: "j".into(), percent: 50, ..JobProgress::default() });
+    harness.submit(request("j"));
+    assert_eq!(harness.packet(&Subject::JobProgress, &said), ["running j at w"]);
+    harness.wait(30_000);
+    assert_eq!(harness.submit(request("j")), ["progress j UNSPECIFIED"]);
+    assert_eq!(harness.packet(&Subject::JobProgress, &said), [""; 0]);
+    assert_eq!(harness.submit(request("j")), ["progress j UNSPECIFIED"], "it is kept once");
+    let missed = "retrying j: nothing was heard of the job from any worker";
+    assert_eq!(harness.wait(30_000), [missed], "a minute after the worker has said it");
+
+    let mut harness = Harness::with(|config| config.retries = 1);
+    harness.submit(request("j"));
+    harness.packet(&Subject::JobProgress, &said);
+    harness.result("j", "w", JobStatus::FAILED_RETRYABLE);
+    assert_eq!(harness.packet(&Subject::JobProgress, &said), [""; 0], "it does not run again before it is sent again");
 }
 
 #[test]
