@@ -6,6 +6,7 @@
 
 mod cap;
 mod features;
+mod questions;
 mod table;
 
 use std::collections::VecDeque;

@@ -1,12 +1,14 @@
-//! The tables of transitions that the states of CAP's machines are held to, and the ways of a walk through them.
+//! The tables of transitions that the states of the machines are held to, and the ways of a walk through them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A state machine of a job.
+/// A state machine: of a job of CAP at its router and its worker, of a job of ARCP, and of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Machine {
     Router,
     Worker,
+    Job,
+    Question,
 }
 
 /// Two states that were seen one after the other.
@@ -17,6 +19,16 @@ pub(crate) type Move = (Machine, String, String);
 struct Table(BTreeMap<&'static str, Vec<(&'static str, &'static str)>>);
 
 impl Machine {
+    /// Returns the number of states.
+    fn states(self) -> usize {
+        match self {
+            Machine::Router => 15,
+            Machine::Worker => 7,
+            Machine::Job => 10,
+            Machine::Question => 5,
+        }
+    }
+
     /// Returns the table that the transitions print, as the tests of core keep it.
     fn table(self) -> Table {
         let text = match self {
@@ -26,18 +38,25 @@ impl Machine {
             Machine::Worker => include_str!(
                 "../../core/src/cap/worker/job/snapshots/nuncio_core__cap__worker__job__state__tests__worker_job.snap"
             ),
+            Machine::Job => include_str!(
+                "../../core/src/arcp/runtime/jobs/snapshots/nuncio_core__arcp__runtime__jobs__state__tests__s7_3_job.snap"
+            ),
+            Machine::Question => include_str!(
+                "../../core/src/arcp/runtime/jobs/questions/snapshots/nuncio_core__arcp__runtime__jobs__questions__state__tests__ours_question.snap"
+            ),
         };
         let mut transitions: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
         for line in text.lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            if let [from, name, "->", to] = words[..] {
+            let Some((left, to)) = line.split_once("->") else { continue };
+            let words: Vec<&str> = left.split_whitespace().chain(to.split_whitespace()).collect();
+            if let [from, name, to] = words[..] {
                 let of_state = transitions.entry(from).or_default();
                 if to != "-" {
                     of_state.push((name, to));
                 }
             }
         }
-        assert!(transitions.len() > 5, "the table of {self:?} has states");
+        assert_eq!(transitions.len(), self.states(), "the table of {self:?} has states");
         Table(transitions)
     }
 }
