@@ -10,13 +10,16 @@ fn seeds() {
 }
 
 /// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 58] = [
+const SEEN: [&str; 65] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
+    "NEEDS_APPROVAL",
     "PERMISSION_DENIED",
     "ack",
     "answered",
     "answered by default",
+    "approval asked for",
+    "approved operation",
     "asked",
     "attack",
     "authorized",
@@ -29,7 +32,9 @@ const SEEN: [&str; 58] = [
     "clock jumped",
     "crashed",
     "cut",
+    "decided before a restart",
     "delegated",
+    "delegation needs an approval",
     "delegation refused",
     "emitted",
     "error",
@@ -41,9 +46,11 @@ const SEEN: [&str; 58] = [
     "journal recovered",
     "journal stalled",
     "minted",
+    "not approved in time",
     "numbered",
     "old events pruned",
     "refused",
+    "refused operation",
     "refused while stalled",
     "released",
     "replay truncated",

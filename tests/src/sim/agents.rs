@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Sim;
 use super::lease::{self, OPERATIONS};
-use super::model::{Ending, Entry, Source, rules};
+use super::model::{Ending, Entry, NEEDS_APPROVAL, Source, rules};
 use crate::seeded::Draw;
 use crate::seeded::note;
 use crate::world::json_text;
@@ -16,6 +16,7 @@ use crate::world::json_text;
 impl Sim {
     /// Lets one agent act once.
     pub(super) fn act_agent(&mut self, draw: &mut Draw<'_, '_>) {
+        self.act_on_decisions();
         let Some(job) = draw.pick(&self.host.running).copied() else { return };
         if self.host.blocked.contains(&job) && draw.chance(70) {
             return;
@@ -24,7 +25,8 @@ impl Sim {
             self.finish(job, false);
             return;
         }
-        match draw.weighted(&[30, 10, 14, 8, 16, 14, 14, 3, 8, 4, 4, 10, 8, 14]) {
+        let approvals = if self.params.has_marks() { 14 } else { 0 };
+        match draw.weighted(&[30, 10, 14, 8, 16, 14, 14, 3, 8, 4, 4, 10, 8, 14, approvals]) {
             0 => {
                 let text = ["a", "b\n", "ä\"", ""][draw.below(4)];
                 self.emit(job, &Body::log("info", text, None), "log", json!({"level": "info", "message": text}));
@@ -50,7 +52,8 @@ impl Sim {
             10 => self.fail(job, draw),
             11 => self.reserve(job, draw),
             12 => self.settle(job, draw),
-            _ => self.ask(job, draw),
+            13 => self.ask(job, draw),
+            _ => self.approve(job, draw),
         }
         self.drain();
     }
@@ -124,6 +127,7 @@ impl Sim {
         let code = match &answer {
             Ok(_) => Ok(()),
             Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
+            Err(Denied::NeedsApproval(_)) => Err(NEEDS_APPROVAL),
             Err(denied) => {
                 rules::no_running_job_is_refused(id, self.model.runs(id), denied);
                 return;
@@ -132,6 +136,9 @@ impl Sim {
         rules::only_running_jobs_act(id, self.model.runs(id));
         let allowed =
             operation.map_or(Ok(()), |(namespace, target)| self.model.authority(id, namespace, target, self.now));
+        if let (Ok(_), Some(operation)) = (&answer, operation) {
+            self.only_approved_operations_are_done(id, operation);
+        }
         let enough = if self.model.can_reserve(id, unit, quarters * 25) { Ok(()) } else { Err("BUDGET_EXHAUSTED") };
         rules::authority_follows_the_lease(&format!("reserve {amount} {unit}"), code, allowed.and(enough));
         if code == Err("LEASE_EXPIRED") {
@@ -168,28 +175,9 @@ impl Sim {
     }
 
     fn authorize(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
-        let id = self.ulid(job);
-        let (namespace, target) = draw.one(&OPERATIONS);
-        let operation = Operation::new(namespace, target).expect("a good target");
-        let answer = self.runtime.authorize(self.now, job, &operation);
-        note(|| format!("  agent of {job:?} authorizes {namespace} {target}: {answer:?}"));
-        if self.model.job(id).is_none() {
-            return;
-        }
-        let code = match answer {
-            Ok(()) => Ok(()),
-            Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
-            Err(denied) => {
-                rules::no_running_job_is_refused(id, self.model.runs(id), &denied);
-                return;
-            }
-        };
-        rules::only_running_jobs_act(id, self.model.runs(id));
-        let predicted = self.model.authority(id, namespace, target, self.now);
-        rules::authority_follows_the_lease(&format!("{namespace} {target}"), code, predicted);
-        self.count(code.err().unwrap_or("authorized"));
-        if code == Err("LEASE_EXPIRED") {
-            self.model.doom(id);
+        let operation = draw.one(&OPERATIONS);
+        if self.try_operation(job, operation) && draw.chance(60) {
+            self.ask_approval(job, operation);
         }
     }
 
@@ -227,7 +215,14 @@ impl Sim {
             Ok(_) | Err(Denied::Fault(_)) => Ok(()),
             Err(Denied::Blocked) => Err(Refused::Blocked),
             Err(Denied::NotRunning) => Err(Refused::NotRunning),
-            Err(denied @ Denied::NeedsApproval(_)) => panic!("the simulated runtime marks no operation: {denied}"),
+            Err(Denied::NeedsApproval(_)) => {
+                rules::authority_follows_the_lease("agent.delegate", Err(NEEDS_APPROVAL), predicted);
+                self.count("delegation needs an approval");
+                if draw.chance(60) {
+                    self.ask_approval(job, ("agent.delegate", agent));
+                }
+                return;
+            }
         };
         if !self.carried_out(job, &carried) {
             return;
@@ -236,10 +231,12 @@ impl Sim {
         self.model.append(id, Entry::event("delegate", body));
         match answer {
             Ok(_) => {
+                self.only_approved_operations_are_done(id, ("agent.delegate", agent));
                 rules::no_child_lease_expands(expands, &lease);
                 rules::authority_follows_the_lease("agent.delegate", Ok(()), predicted);
                 self.count("delegated");
-                self.model.request(Source::Child { parent: id, delegate_id, lease, expires_at: None });
+                let agent = agent.to_owned();
+                self.model.request(Source::Child { parent: id, delegate_id, agent, lease, expires_at: None });
             }
             Err(Denied::Fault(fault)) => {
                 let code = fault.code.as_str();
@@ -248,6 +245,7 @@ impl Sim {
                 let used = code == "INVALID_REQUEST" || self.disk.paused;
                 if predicted.is_err() && !used {
                     rules::authority_follows_the_lease("agent.delegate", Err(code), predicted);
+                    self.check_refusal(id, ("agent.delegate", agent), &fault);
                 }
                 if code == "LEASE_EXPIRED" {
                     self.model.doom(id);

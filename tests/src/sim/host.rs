@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Fault, JobKey, JobUlid, Refused, ReplayId, Secret};
+use nuncio_core::arcp::{
+    ConnId, Credential, ErrorCode, Event, Fault, JobKey, JobUlid, QuestionId, Refused, ReplayId, Secret,
+};
 use nuncio_core::time::Time;
 
 use super::Sim;
+use super::approvals::Named;
 use super::model::rules;
 use crate::seeded::Draw;
 use crate::seeded::note;
@@ -33,6 +36,10 @@ pub(super) struct Host {
     /// Replays of job histories that were requested, with the time of the request.
     pub(super) reads: Vec<(Time, ReplayId, JobUlid)>,
     pub(super) next_secret: u64,
+    /// The operations whose approval agents wait for.
+    pub(super) undecided: BTreeMap<(JobKey, QuestionId), Named>,
+    /// The operations that people have decided about, once the agents are told.
+    pub(super) decided: Vec<(JobKey, Named)>,
 }
 
 /// A credential value that is valid upstream.

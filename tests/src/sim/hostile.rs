@@ -113,7 +113,7 @@ impl Sim {
         let jobs: Vec<String> = self.model.jobs.values().map(|job| job.id.clone()).collect();
         let job = draw.pick(&jobs).cloned().unwrap_or_default();
         let lease = super::lease::draw(draw, true, false);
-        let frame = match draw.below(12) {
+        let frame = match draw.below(13) {
             0 => return draw.bytes(24).into(),
             1 => self.envelope(who, "job.cancel", &json!({"job_id": job})),
             2 => self.envelope(who, "job.subscribe", &json!({"job_id": job, "history": true})),
@@ -130,6 +130,12 @@ impl Sim {
                 frame.to_string().into()
             }
             9 => self.envelope(who, "job.event", &json!({"kind": "log", "body": {}})),
+            10 => {
+                let asked = self.model.all_questions();
+                let (job, question) = draw.pick(&asked).map(|(job, asked)| (job.clone(), asked.id.clone())).unzip();
+                let answer = json!({"job_id": job, "question_id": question, "value": "approve"});
+                self.envelope(who, "x-vendor.nuncio.answer", &answer)
+            }
             _ => {
                 let payload = json!({"agent": "slow", "lease_request": lease, "idempotency_key": "key-1"});
                 self.envelope(who, "job.submit", &payload)

@@ -348,13 +348,21 @@ impl Sim {
             Event::Submitted { .. } | Event::Authenticate { .. } | Event::Revoke { .. } | Event::Replay { .. } => {
                 self.host.questions.push(event);
             }
-            Event::Start { job } => self.host.running.push(job),
+            Event::Start { job } => {
+                self.host.running.push(job);
+                self.repeat_operations(job);
+            }
             Event::Cancel { job, .. } => drop(self.host.stopping.insert(job)),
             Event::Unblocked { job } => {
                 self.count("unblocked");
                 self.host.blocked.remove(&job);
             }
             Event::Ended { job, .. } => self.host.forget(job),
+            Event::Answered { job, question, .. } => {
+                if let Some(operation) = self.host.undecided.remove(&(job, question)) {
+                    self.host.decided.push((job, operation));
+                }
+            }
             _ => {}
         }
     }

@@ -1,7 +1,12 @@
 //! The parameters of a run, drawn once: its limits, its peers, and how often each fault occurs.
 
-use nuncio_core::arcp::{Config, Journaling};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use nuncio_core::arcp::{Config, Journaling};
+use nuncio_core::lease::Lease;
+
+use super::approvals::{APPROVER, MARKS};
 
 use crate::seeded::Draw;
 
@@ -39,6 +44,12 @@ pub(super) struct Params {
     pub(super) retention: Option<u64>,
     pub(super) history_events: usize,
     pub(super) store_window: u64,
+    /// The operations that people approve before a job does them, as the patterns of a lease.
+    pub(super) marks: &'static str,
+    /// The seconds in which they have to.
+    pub(super) approval_secs: u64,
+    /// Whether there is a principal that answers the questions of every job.
+    pub(super) has_approver: bool,
 }
 
 impl Params {
@@ -104,6 +115,9 @@ impl Params {
             retention: draw.one(&[None, None, None, Some(20)]),
             history_events: if journal == Journaling::Readable { draw.one(&[10_000, 20, 4]) } else { 10_000 },
             store_window: draw.one(&[16_384, 16_384, 16]),
+            marks: draw.one(&MARKS),
+            approval_secs: draw.one(&[3_600, 3_600, 20, 3]),
+            has_approver: draw.chance(40),
         }
     }
 
@@ -121,6 +135,17 @@ impl Params {
             config.limits.writer_chunk_bytes = self.writer_chunk;
             config.limits.history_events = self.history_events;
             config.limits.store_window = self.store_window;
+            config.ask_first = Lease::parse(self.marks).expect("good patterns");
+            config.approval_timeout = Duration::from_secs(self.approval_secs);
+            config.approvers = self.approvers();
         })
+    }
+
+    pub(super) fn has_marks(&self) -> bool {
+        self.marks != MARKS[0]
+    }
+
+    pub(super) fn approvers(&self) -> BTreeSet<String> {
+        BTreeSet::from_iter(self.has_approver.then(|| APPROVER.to_owned()))
     }
 }

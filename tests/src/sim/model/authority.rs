@@ -111,7 +111,8 @@ impl Model {
         }
     }
 
-    /// Predicts the answer to an operation; the checks are made in the order expiry, pattern, budget (§9.3).
+    /// Predicts the answer to an operation; the checks are made in the order expiry, pattern, budget (§9.3), and then what
+    /// people have decided (ours).
     pub(in super::super) fn authority(
         &self,
         id: JobUlid,
@@ -137,7 +138,7 @@ impl Model {
         if namespace != "model.use" && left.iter().any(|(currency, left)| left + own(currency) <= 0) {
             return Err("BUDGET_EXHAUSTED");
         }
-        Ok(())
+        self.approval(id, namespace, target)
     }
 
     /// Returns whether a child's lease would allow what its parent's does not (§9.4).

@@ -57,8 +57,8 @@ impl Model {
         let source = rules::every_job_is_requested(self.source.take(), id);
         let job = match &source {
             Source::Submit { session, payload } => self.of_submit(session, payload),
-            Source::Child { parent, delegate_id, lease, expires_at } => {
-                self.of_parent(*parent, delegate_id, lease, *expires_at)
+            Source::Child { parent, delegate_id, agent, lease, expires_at } => {
+                Job { agent: agent.clone(), ..self.of_parent(*parent, delegate_id, lease, *expires_at) }
             }
         };
         if let (Some(key), Source::Submit { payload, .. }) = (&job.key, &source) {
@@ -76,6 +76,7 @@ impl Model {
         let key = payload["idempotency_key"].as_str().map(|key| (submitter.principal.clone(), key.to_owned()));
         let expires_at = payload["lease_constraints"]["expires_at"].as_str().and_then(Time::parse_rfc3339);
         let mut job = Job::new(&submitter.principal, lease, expires_at, submitter.features.clone());
+        payload["agent"].as_str().unwrap_or_default().clone_into(&mut job.agent);
         job.owner = Some(session.to_owned());
         job.waiters.push(session.to_owned());
         job.key = key;
@@ -280,6 +281,7 @@ impl Job {
         Job {
             id: String::new(),
             principal: principal.to_owned(),
+            agent: String::new(),
             owner: None,
             state: State::Asked,
             budget: budget.map(BTreeMap::from_iter),

@@ -5,6 +5,7 @@
 //! terminal; it also predicts the answers of `authorize`, the budget of every family, and the causes by which a job may
 //! end. It knows nothing of connections, credit or logs: those decide when something is shown, never what.
 
+mod approvals;
 mod authority;
 mod crash;
 mod entry;
@@ -21,9 +22,13 @@ use serde_json::Value;
 
 use super::lease::{Cents, Counter};
 use crate::world::{Frame, SECOND};
+pub(super) use approvals::name_of;
 pub(super) use crash::Recovered;
 pub(super) use entry::{Ending, Entry};
 pub(super) use questions::{Place, Question};
+
+/// What is predicted for an operation that people have not decided about yet.
+pub(super) const NEEDS_APPROVAL: &str = "NEEDS_APPROVAL";
 
 /// §9.5: the time after which a job ends whose lease has expired.
 const EXPIRY_GRACE: u64 = SECOND;
@@ -51,6 +56,7 @@ enum Interrupted {
 pub(super) struct Job {
     pub(super) id: String,
     pub(super) principal: String,
+    agent: String,
     pub(super) owner: Option<String>,
     pub(super) state: State,
     pub(super) lease: Value,
@@ -115,7 +121,7 @@ struct Session {
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Submit { session: String, payload: Value },
-    Child { parent: JobUlid, delegate_id: String, lease: Value, expires_at: Option<Time> },
+    Child { parent: JobUlid, delegate_id: String, agent: String, lease: Value, expires_at: Option<Time> },
 }
 
 #[derive(Clone, Debug)]
@@ -150,9 +156,19 @@ pub(super) struct Model {
     asked: BTreeMap<(JobUlid, String), questions::Asked>,
     /// The answers to questions whose reply was sent.
     taken: BTreeMap<(JobUlid, String), Value>,
+    /// The operations that people approve before a job does them, as the patterns of a lease.
+    marks: Value,
+    /// The principals that watch every job and answer its questions.
+    approvers: BTreeSet<String>,
 }
 
 impl Model {
+    /// Creates the model of a runtime with operations that people approve first, and with approvers.
+    pub(super) fn new(marks: &str, approvers: BTreeSet<String>) -> Model {
+        let marks = serde_json::from_str(marks).expect("JSON");
+        Model { marks, approvers, ..Model::default() }
+    }
+
     /// A session was welcomed for the first time (§6.2).
     pub(super) fn opened(&mut self, session: &str, principal: &str, features: BTreeSet<String>) {
         let fresh = Session { principal: principal.to_owned(), features, ..Session::default() };

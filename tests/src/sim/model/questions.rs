@@ -13,8 +13,10 @@ pub(in super::super) const ANSWERED: &str = "x-vendor.nuncio.answered";
 #[derive(Clone, Debug)]
 pub(in super::super) struct Question {
     pub(in super::super) id: String,
+    /// What its job tells it from others by: its key, or the operation that it is about.
+    pub(super) name: String,
     prompt: String,
-    choices: Value,
+    pub(in super::super) choices: Value,
     /// The body of the event that has ended it.
     pub(in super::super) ended: Option<Value>,
 }
@@ -29,18 +31,15 @@ pub(in super::super) enum Place {
 }
 
 /// What is known of a question besides its events.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Asked {
+    name: String,
     /// The run that has asked it last.
-    run: u32,
+    pub(super) run: u32,
     until: Option<Time>,
 }
 
 impl Question {
-    fn key(&self) -> &str {
-        self.prompt.get(..2).unwrap_or_default()
-    }
-
     /// Whether a value answers it.
     fn fits(&self, value: &Value) -> bool {
         value.is_string() && self.choices.as_array().is_none_or(|choices| choices.contains(value))
@@ -57,7 +56,8 @@ impl Model {
             if kind == ASKED {
                 let prompt = body["prompt"].as_str().unwrap_or_default().to_owned();
                 let choices = body["choices"].clone();
-                questions.push(Question { id: named.to_owned(), prompt, choices, ended: None });
+                let name = self.asked.get(&(id, named.to_owned())).map(|asked| asked.name.clone()).unwrap_or_default();
+                questions.push(Question { id: named.to_owned(), name, prompt, choices, ended: None });
             } else if kind == ANSWERED
                 && let Some(question) = questions.iter_mut().find(|question| question.id == named)
             {
@@ -68,17 +68,17 @@ impl Model {
     }
 
     /// Returns every question of every job, with the name of the job.
-    pub(in super::super) fn all_questions(&self) -> Vec<(String, String)> {
+    pub(in super::super) fn all_questions(&self) -> Vec<(String, Question)> {
         let of = |(id, name): (JobUlid, String)| {
-            self.questions(id).into_iter().map(move |question| (name.clone(), question.id))
+            self.questions(id).into_iter().map(move |question| (name.clone(), question))
         };
         self.jobs.iter().map(|(id, job)| (*id, job.id.clone())).flat_map(of).collect()
     }
 
     /// Returns what a question is to those that its job has asked before.
-    pub(in super::super) fn place(&self, id: JobUlid, prompt: &str) -> Place {
-        let of_key = self.questions(id).into_iter().rev().find(|known| prompt.starts_with(known.key()));
-        let Some(known) = of_key else { return Place::New(None) };
+    pub(in super::super) fn place(&self, id: JobUlid, name: &str, prompt: &str) -> Place {
+        let of_name = self.questions(id).into_iter().rev().find(|known| known.name == name);
+        let Some(known) = of_name else { return Place::New(None) };
         let run = self.asked.get(&(id, known.id.clone())).map(|asked| asked.run);
         if known.prompt == prompt {
             Place::Known(known.id)
@@ -93,7 +93,7 @@ impl Model {
     pub(in super::super) fn asked(
         &mut self,
         id: JobUlid,
-        place: Place,
+        (name, place): (&str, Place),
         (number, body): (u64, Value),
         until: Option<Time>,
     ) {
@@ -112,7 +112,7 @@ impl Model {
                     self.append(id, Entry::event(ANSWERED, json!({"question_id": replaced, "outcome": "withdrawn"})));
                 }
                 self.append(id, Entry::event(ASKED, body));
-                self.asked.insert((id, named), Asked { run, until });
+                self.asked.insert((id, named), Asked { name: name.to_owned(), run, until });
             }
             Place::Taken => rules::a_key_names_one_question(id, false),
         }
@@ -127,7 +127,8 @@ impl Model {
             return rules::the_first_answer_counts(id, ended, &body);
         }
         if body["outcome"] == "answered" {
-            rules::only_those_who_may_answer(id, &body["by"], &self.job_mut(id).principal);
+            let may = self.may_decide(body["by"].as_str().unwrap_or_default(), &self.jobs[&id]);
+            rules::only_those_who_may_answer(id, &body["by"], may);
             rules::only_fitting_answers_count(id, question.fits(&body["value"]), &body);
         } else {
             let until = self.asked.get(&(id, named)).and_then(|asked| asked.until);
@@ -141,7 +142,7 @@ impl Model {
         let id = self.named(payload["job_id"].as_str()?)?;
         let job = self.jobs.get(&id)?;
         let live = matches!(job.state, State::Pending | State::Running | State::Cancelling) && job.ending.is_none();
-        let may = self.sessions.get(session)?.principal == job.principal;
+        let may = self.may_decide(&self.sessions.get(session)?.principal, job);
         let question =
             self.questions(id).into_iter().find(|question| payload["question_id"] == question.id.as_str())?;
         (live && may && question.ended.is_none() && question.fits(&payload["value"])).then_some((id, question.id))
@@ -157,12 +158,9 @@ impl Model {
         let Some(id) = self.named(payload["job_id"].as_str().unwrap_or_default()) else { return };
         let named = payload["question_id"].as_str().unwrap_or_default().to_owned();
         let ended = self.questions(id).into_iter().find(|question| question.id == named).and_then(|it| it.ended);
-        rules::the_first_answer_counts(
-            id,
-            &ended.unwrap_or_default(),
-            &json!({"question_id": named,
-            "outcome": payload["outcome"], "value": payload["value"], "by": payload["by"]}),
-        );
+        let members = ["question_id", "outcome", "value", "by", "note"];
+        let told = members.iter().filter_map(|name| Some(((*name).to_owned(), payload.get(*name)?.clone())));
+        rules::the_first_answer_counts(id, &ended.unwrap_or_default(), &Value::Object(told.collect()));
         self.taken.insert((id, named), payload["value"].clone());
     }
 

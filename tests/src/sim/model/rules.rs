@@ -89,9 +89,9 @@ pub(in super::super) fn children_end_before_their_parent(parent: &Job, live: &[J
     assert!(live.is_empty(), "§10 children_end_before_their_parent: {} before {live:?}", parent.id);
 }
 
-/// §7.6: only the submitter's principal may watch a job.
-pub(in super::super) fn only_the_principal_watches(job: &Job, granted: bool, same_principal: bool) {
-    assert_eq!(granted, same_principal, "§7.6 only_the_principal_watches: {}", job.id);
+/// §7.6: only the submitter's principal and approvers may watch a job.
+pub(in super::super) fn only_the_principal_watches(job: &Job, granted: bool, may: bool) {
+    assert_eq!(granted, may, "§7.6 only_the_principal_watches: {}", job.id);
 }
 
 /// Ours: a job whose `job.accepted` was sent survives every crash.
@@ -219,9 +219,9 @@ pub(in super::super) fn the_first_answer_counts(id: JobUlid, first: &Value, told
     assert_eq!(first, told, "ours the_first_answer_counts: {id}");
 }
 
-/// Ours: an answer comes from the principal that has submitted the job.
-pub(in super::super) fn only_those_who_may_answer(id: JobUlid, by: &Value, principal: &str) {
-    assert_eq!(by, principal, "ours only_those_who_may_answer: {id}");
+/// Ours: an answer comes from the principal that has submitted the job, or from an approver.
+pub(in super::super) fn only_those_who_may_answer(id: JobUlid, by: &Value, may: bool) {
+    assert!(may, "ours only_those_who_may_answer: {id}: {by}");
 }
 
 /// Ours: an answer that counts fits its question.
@@ -242,6 +242,21 @@ pub(in super::super) fn no_accepted_answer_is_lost(id: JobUlid, named: &str, kep
 /// Ours: a question expires at its deadline, and not before.
 pub(in super::super) fn questions_expire_at_their_deadline(id: JobUlid, passed: bool, outcome: &Value) {
     assert!(passed, "ours questions_expire_at_their_deadline: {id}: {outcome}");
+}
+
+/// Ours: a marked operation is done once one who may answer has approved it.
+pub(in super::super) fn only_approved_operations_are_done(id: JobUlid, operation: &str, is_approved: bool) {
+    assert!(is_approved, "ours only_approved_operations_are_done: {operation} of {id}");
+}
+
+/// Ours: an operation that people have refused, or have not approved in time, is denied with the reason.
+pub(in super::super) fn a_refusal_says_who_and_why(id: JobUlid, told: (&str, &Value), expected: (&str, &Value)) {
+    assert_eq!(told, expected, "ours a_refusal_says_who_and_why: {id}");
+}
+
+/// Ours: people are asked about operations that are marked and otherwise allowed.
+pub(in super::super) fn only_marked_operations_are_asked_about(id: JobUlid, operation: &str, is_open: bool) {
+    assert!(is_open, "ours only_marked_operations_are_asked_about: {operation} of {id}");
 }
 
 /// Ours: no question is open after its deadline.

@@ -28,8 +28,8 @@ impl Model {
     pub(in super::super) fn subscription(&mut self, granted: bool) {
         let Some((session, id, history)) = self.subscribing.take() else { return };
         let job = &self.jobs[&id];
-        let same = self.sessions[&session].principal == job.principal;
-        rules::only_the_principal_watches(job, granted, same);
+        let may = self.may_decide(&self.sessions[&session].principal, job);
+        rules::only_the_principal_watches(job, granted, may);
         if !granted {
             return;
         }
