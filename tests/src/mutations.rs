@@ -1,5 +1,6 @@
 //! Deliberate mistakes in the core, the drivers and the command, one line each. If the suites pass with one of them, they have a hole.
 
+mod approvals;
 mod cap;
 mod caracal;
 mod drivers;
@@ -73,11 +74,11 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
 
 /// Returns all mistakes.
 pub fn all() -> impl Iterator<Item = &'static Mutation> {
-    ARCP.iter().chain(&cap::CAP).chain(&caracal::CARACAL).chain(&drivers::DRIVERS)
+    ARCP.iter().chain(&approvals::APPROVALS).chain(&cap::CAP).chain(&caracal::CARACAL).chain(&drivers::DRIVERS)
 }
 
 /// The mistakes in ARCP.
-const ARCP: [Mutation; 48] = [
+const ARCP: [Mutation; 49] = [
     Mutation {
         suite: Suite::Tests(Tests { package: "nuncio-core", target: "client", filter: "liveness::" }),
         ..at(
@@ -231,6 +232,12 @@ const ARCP: [Mutation; 48] = [
         "arcp/runtime/jobs/job/lease.rs",
         "is_some_and(|over| now >= over)",
         "is_some_and(|over| now > over.plus_micros(999_999))",
+    ),
+    at(
+        "a lease does not follow a wall clock that is set ahead",
+        "arcp/runtime/jobs/job/lease.rs",
+        "self.accepted.expires_at.map(|at| offset.machine(at).max(now))",
+        "self.accepted.expires_at.map(|at| at.max(now)).filter(|_| offset == WallOffset::default())",
     ),
     at(
         "a question is answered without a record",

@@ -3,7 +3,7 @@
 use super::{Mutation, at};
 
 /// The mistakes in CAP.
-pub(super) const CAP: [Mutation; 37] = [
+pub(super) const CAP: [Mutation; 41] = [
     at(
         "cap: a request that comes again is run again",
         "cap/worker/request.rs",
@@ -226,5 +226,29 @@ pub(super) const CAP: [Mutation; 37] = [
         "cap/trust/authority/record.rs",
         "answered.chain(open).chain(session)",
         "answered.chain(open).chain(session.take(0))",
+    ),
+    at(
+        "cap: a token lasts longer once the wall clock is set back",
+        "cap/trust/authority/record.rs",
+        ".for_each(|expiry| expiry.follow(clock));",
+        ".for_each(|expiry| *expiry = Expiry::new(expiry.at(), clock));",
+    ),
+    at(
+        "cap: a token is judged by a clock that is never set",
+        "cap/trust/authority/record.rs",
+        "filter(|session| !session.expiry.is_over(now))",
+        "filter(|session| session.expiry.at() > now)",
+    ),
+    at(
+        "cap: a worker that is revoked after its session has expired gets what waits",
+        "cap/router/trust.rs",
+        "let kept_session = this.keeps_session(worker);\n            let was_enrolled",
+        "let kept_session = this.has_session(worker);\n            let was_enrolled",
+    ),
+    at(
+        "cap: progress that the router repeats is a sign of the worker",
+        "cap/router/report.rs",
+        "let came_before = job.progress().iter().any(|kept| **kept == *bytes);",
+        "let came_before = job.progress().iter().any(|kept| kept.len() > bytes.len());",
     ),
 ];

@@ -3,7 +3,7 @@
 use super::{Mutation, at};
 
 /// The mistakes in Caracal.
-pub(super) const CARACAL: [Mutation; 12] = [
+pub(super) const CARACAL: [Mutation; 13] = [
     at(
         "caracal: a lost answer counts as a request that was not sent",
         "caracal/client/retry.rs",
@@ -75,5 +75,11 @@ pub(super) const CARACAL: [Mutation; 12] = [
         "caracal/client/tokens.rs",
         "            expiry.follow(clock);\n",
         "            let _ = (expiry, clock);\n",
+    ),
+    at(
+        "caracal: a token lasts longer once the wall clock is set back",
+        "caracal/client/tokens.rs",
+        "            expiry.follow(clock);\n",
+        "            *expiry = Expiry::new(expiry.at(), clock);\n",
     ),
 ];

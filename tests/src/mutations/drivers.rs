@@ -11,6 +11,8 @@ const CAP: Tests = Tests { package: "nuncio-tests", target: "drivers", filter: "
 const CARACAL: Tests = Tests { package: "nuncio-tests", target: "drivers", filter: "caracal_smol::" };
 const COMMAND: Tests = Tests { package: "nuncio-cli", target: "cli", filter: "" };
 
+const SHARED_TOKENS: Tests = Tests { package: "nuncio-shared", target: "", filter: "token::cache" };
+
 /// Tests of the drivers' suite whose names contain a text.
 const fn pair(filter: &'static str) -> Tests {
     Tests { package: "nuncio-tests", target: "drivers", filter }
@@ -26,7 +28,7 @@ const fn at(
     Mutation { name, file, original, replacement, suite: Suite::Tests(tests) }
 }
 
-pub(super) const DRIVERS: [Mutation; 39] = [
+pub(super) const DRIVERS: [Mutation; 40] = [
     at(
         LINK,
         "link: the code of the peer's close is dropped",
@@ -229,6 +231,13 @@ pub(super) const DRIVERS: [Mutation; 39] = [
         "drivers/shared/src/cap/node/inputs.rs",
         "source.next = Some((received.arrival.unwrap_or(*found), received));",
         "source.next = Some((u64::from(source.subject != Subject::JobResult), received));",
+    ),
+    at(
+        SHARED_TOKENS,
+        "caracal: a token of a client is judged by a clock that is never set",
+        "drivers/shared/src/caracal/token/cache.rs",
+        "clock.wall.plus_micros(micros) >= self.at || clock.now",
+        "clock.now",
     ),
     at(
         CARACAL,
