@@ -128,10 +128,12 @@ impl Sim {
         }
         let is_admitted = self.admits(Who::Worker(who), &flight.subject, &flight.bytes);
         self.ignored = (!is_admitted).then(|| packet_line(&flight.subject, &flight.bytes));
-        let is_taken = is_admitted && self.workers[who].worker.admits();
-        let due = self.due_rerun(who, flight).filter(|_| is_taken);
-        let at = self.at(Who::Worker(who));
+        let (had_session, at) = (self.workers[who].worker.admits(), self.at(Who::Worker(who)));
+        let due = self.due_rerun(who, flight);
         self.workers[who].worker.handle_packet(at, &flight.subject, &flight.bytes);
+        // The worker learns the time with the packet: its session may have ended meanwhile.
+        let is_taken = is_admitted && had_session && self.workers[who].worker.admits();
+        let due = due.filter(|_| is_taken);
         let packet = self.opened(&flight.bytes);
         let request = packet.as_ref().and_then(|packet| match &packet.payload {
             Some(Payload::JobRequest(request)) => {
