@@ -1,6 +1,7 @@
 //! A journal file returns what was written to it, and is pruned of what is no longer needed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod limit;
 #[cfg(unix)]
 mod place;
 mod pruning;

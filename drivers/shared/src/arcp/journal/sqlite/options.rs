@@ -21,7 +21,8 @@ pub struct SqliteOptions {
     /// How long events are kept for sessions that have not acknowledged them and for subscriptions. Default: 24 h.
     pub retain: Duration,
     /// The number of bytes in use beyond which the oldest events are removed before their time. Records that are not
-    /// events stay. Default: no limit.
+    /// events stay, and so do events that a restart needs. No commit fails because of this limit, so that nothing that was
+    /// accepted is lost; how many jobs and sessions there are is limited by the configuration. Default: no limit.
     pub max_bytes: Option<u64>,
     /// The bytes of the file system that are left free: below, the oldest events are removed before their time, and what does
     /// not fit into the space that they leave fails as [`JournalError::Full`](crate::arcp::journal::JournalError::Full). Default: 0.
