@@ -20,13 +20,12 @@ fn agents() -> [AgentSpec; 4] {
 /// What a restart finds of a job: its state, and if it goes on, how often it was run, what is left of its budget, and its input.
 type Found = (JobState, Option<(u32, String, Option<String>)>);
 
+/// What a restart finds of all jobs, by their ids.
+type Jobs = Vec<(JobUlid, Option<Found>)>;
+
 /// Restarts a runtime when the last record was made. Returns what it restored, the number of sessions and of open questions,
 /// and what it found of each job.
-fn restart(
-    config: &Config,
-    all: &[(u64, Record)],
-    left: &[(u64, Record)],
-) -> (Restored, [usize; 2], Vec<(JobUlid, Option<Found>)>) {
+fn restart(config: &Config, all: &[(u64, Record)], left: &[(u64, Record)]) -> (Restored, [usize; 2], Jobs) {
     let (runtime, restored) =
         Runtime::restore(config.clone(), agents(), [1; 32], Time(0), left.iter().cloned()).unwrap();
     let accepted = all.iter().filter(|(_, record)| record.kind() == "job_accepted");

@@ -70,6 +70,7 @@ mod sealed;
 pub(crate) mod signing;
 mod signs;
 mod steps;
+mod submits;
 mod trust;
 mod workers;
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    BusPacket, ComponentId, Constraints, Decision, DecodeLimits, Delivery, JobResult, JobStatus, Payload, Policy,
-    RecordKind, Router, RouterConfig, RouterEvent, RouterJob, RouterJobState, RouterOutput, RouterRecord,
-    RouterRefused, Subject,
+    ComponentId, Constraints, Decision, Delivery, JobResult, JobStatus, Payload, Policy, RecordKind, Router,
+    RouterConfig, RouterEvent, RouterJob, RouterJobState, RouterOutput, RouterRecord, RouterRefused, Subject,
 };
 use nuncio_core::time::Time;
 
 use super::bus::{Flight, Who};
-use super::params::{RouterParams, Trust};
+use super::params::RouterParams;
 use super::signing::HashVerifier;
 use super::signs::Waits;
 use super::{Sim, packet_line};
@@ -56,9 +55,11 @@ pub(super) struct RouterHost {
     stream: BTreeMap<u64, (Time, Subject, Bytes)>,
     next_message: u64,
     /// The submits of the stream that were valid when this router received them.
-    valid: BTreeSet<u64>,
+    pub(super) valid: BTreeSet<u64>,
     /// The jobs that were accepted, and how they have ended.
     accepted: BTreeMap<String, Option<JobStatus>>,
+    /// The jobs of which the router has reported another result than theirs.
+    pub(super) conflicts: BTreeSet<String>,
     pub(super) waits: Waits,
     /// How many more outputs are acted on before the process crashes.
     crash_after: Option<usize>,
@@ -78,6 +79,7 @@ impl RouterHost {
             next_message: 0,
             valid: BTreeSet::new(),
             accepted: BTreeMap::new(),
+            conflicts: BTreeSet::new(),
             waits: Waits::default(),
             crash_after: None,
         }
@@ -122,7 +124,7 @@ fn is_streamed(subject: &Subject) -> bool {
 }
 
 impl Sim {
-    fn host(&mut self) -> &mut RouterHost {
+    pub(super) fn host(&mut self) -> &mut RouterHost {
         self.router.as_mut().expect("this run has a router")
     }
 
@@ -303,7 +305,11 @@ impl Sim {
                 let is_same = before.is_none_or(|before| before == status);
                 assert!(is_same, "spec/07 a_job_ends_once: {id} as {before:?} and as {status:?}");
             }
-            RouterEvent::Conflict { .. } => self.count("conflicting result"),
+            RouterEvent::Conflict { job, .. } => {
+                self.count("conflicting result");
+                let id = self.host().router.job(job).map(|view| view.job_id.to_owned());
+                self.host().conflicts.extend(id);
+            }
             RouterEvent::WorkerJoined { worker } => self.host().waits.joined(&worker),
             RouterEvent::WorkerLost { worker } => {
                 self.host().waits.lost(&worker);
@@ -327,25 +333,6 @@ impl Sim {
         let settings = (self.params.max_runtime.is_some(), self.host().params.asks);
         self.model.every_router_result_has_a_cause(self.now, &result, &self.blobs, settings);
         self.model.job(&result.job_id).results.push(result);
-    }
-
-    /// Notes whether a submit of the stream is valid when the router receives it, which is when the router decides. Its
-    /// acknowledgement may wait for the store until the wall clock shows another time.
-    fn note_valid(&mut self, subject: &Subject, bytes: &[u8], delivery: Option<Delivery>) {
-        let Some(Delivery(number)) = delivery.filter(|_| *subject == Subject::JobSubmit) else { return };
-        let is_production = self.trust() == Trust::Production;
-        let packet = if is_production { self.sealed(Who::Router, subject, bytes) } else { self.opened(bytes) };
-        if packet.is_some() {
-            self.host().valid.insert(number);
-        }
-    }
-
-    /// A valid submit that was acknowledged was refused with a result, or its job outlives the router.
-    fn acknowledged(&mut self, bytes: &[u8]) {
-        let packet = BusPacket::decode(bytes, &DecodeLimits::default()).ok();
-        if let Some(Payload::JobRequest(request)) = packet.and_then(|packet| packet.payload) {
-            self.model.job(&request.job_id).is_acknowledged = true;
-        }
     }
 
     /// Lets the router crash after some more outputs.

@@ -1,4 +1,4 @@
-//! Operations that people approve before a job does them (core/docs/arcp.md, "Approvals"). What they have decided follows from
+//! Operations that people approve before a job does them (core/docs/arcp.md, "Questions"). What they have decided follows from
 //! the history of the job.
 
 use nuncio_core::arcp::JobUlid;
