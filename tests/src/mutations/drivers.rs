@@ -74,9 +74,9 @@ pub(super) const DRIVERS: [Mutation; 40] = [
     at(
         pair("smol_tokio::suite::chaos::"),
         "the credit of a written frame is not given back",
-        "drivers/shared/src/io/conn.rs",
-        "                self.port.sent(count);",
-        "                self.port.sent(count - 1);",
+        "drivers/shared/src/io/outlet.rs",
+        "            self.port.sent(count);",
+        "            self.port.sent(count - 1);",
     ),
     at(
         pair("smol_tokio::suite::connecting::"),
