@@ -34,6 +34,10 @@ const MESSAGE_ID: usize = 16;
 /// The number of the protocol version in a packet.
 const VERSION: u32 = 4;
 
+/// By how much less than the longest time a packet is valid that is sealed here: receivers whose clocks are behind by this or
+/// less take it.
+const MARGIN: Duration = Duration::from_secs(1);
+
 /// For how long packets of the production profile may be valid, and how far clocks may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
@@ -58,9 +62,17 @@ impl Freshness {
         if holds { Ok(Freshness { lifetime, skew }) } else { Err(InvalidFreshness) }
     }
 
-    /// Returns for how long a packet is valid that is sealed now.
+    /// Returns the longest time for which a packet may be valid.
+    ///
+    /// A packet that is sealed here is valid for a second less, or for nine tenths of the time if that is longer. So a receiver
+    /// with the same terms takes it even if its clock is a little behind: two clocks never agree exactly.
     pub const fn lifetime(self) -> Duration {
         self.lifetime
+    }
+
+    /// Returns for how long a packet is valid that is sealed now.
+    pub(super) fn sealed(self) -> Duration {
+        self.lifetime.saturating_sub(MARGIN.min(self.lifetime / 10))
     }
 
     /// Returns the largest difference of two clocks.
@@ -81,7 +93,7 @@ impl Freshness {
     }
 }
 
-/// Packets may be valid for 5 min, and clocks are taken to agree.
+/// Packets may be valid for 5 min, and clocks are taken to agree within a second.
 impl Default for Freshness {
     fn default() -> Freshness {
         Freshness { lifetime: Duration::from_mins(5), skew: Duration::ZERO }

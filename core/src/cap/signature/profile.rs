@@ -115,7 +115,7 @@ impl ProductionPackets {
         wall: Time,
     ) -> Result<Sealed, Unsignable> {
         packet.identity = Some(identity);
-        let expires_at = wall.plus(self.freshness.lifetime());
+        let expires_at = wall.plus(self.freshness.sealed());
         let audience = alloc::format!("{subject}");
         packet.signature_metadata = Some(production_metadata(random.random_u128(), audience, seal.key_id, expires_at));
         let bytes = seal_production(packet, seal.map_order, seal.signer)?;

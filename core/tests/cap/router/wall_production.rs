@@ -58,8 +58,25 @@ fn s19_packets_are_judged_by_the_wall_clock_as_it_is_now() {
         let packet = BusPacket::decode(&packet, &DecodeLimits::default()).unwrap();
         let expires_at = packet.signature_metadata.unwrap().expires_at.unwrap().to_time();
         assert_eq!(packet.created_at.unwrap().to_time(), Some(world.wall(step)));
-        assert_eq!(expires_at, Some(world.wall(step).plus_secs(300)));
+        assert_eq!(expires_at, Some(world.wall(step).plus_secs(299)));
     }
+}
+
+/// The clocks of two machines, and those of two processes of one machine, are never read at the same moment.
+#[test]
+fn s19_a_clock_that_is_a_second_ahead_of_the_others_is_believed_without_a_skew() {
+    const SECOND: i64 = 1_000_000;
+    for set in [World::set_client, World::set_router, World::set_worker] {
+        for ahead in [1, 1_000, SECOND] {
+            let mut world = World::new();
+            set(&mut world, ahead);
+            assert_eq!(world.submit(0, "1"), ["SUCCEEDED by w"], "{ahead} µs");
+        }
+    }
+    let mut world = World::new();
+    world.set_client(SECOND + 1);
+    let said = world.submit(0, "1");
+    assert!(said[0].contains("valid for too long"), "{said:?}");
 }
 
 #[test]

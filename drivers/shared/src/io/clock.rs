@@ -26,7 +26,11 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        Clock { begin: wall(), start: since_boot() }
+        let clock = Clock { begin: wall(), start: since_boot() };
+        // The thread may have been interrupted between the two.
+        let Reading { now, wall } = clock.read();
+        let behind = wall.0.wrapping_sub(now.0).cast_signed();
+        Clock { begin: Time(clock.begin.0.saturating_add_signed(behind)), ..clock }
     }
 
     /// Returns the clock, moved forward if it is behind `told`, a time that has already been used.
