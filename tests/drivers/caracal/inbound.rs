@@ -61,10 +61,16 @@ async fn answer<S: Service<Request<()>, Response = Response<Bytes>, Error = Infa
 ) -> (u16, String) {
     std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
     let response = service.call(request(authorization)).await.unwrap();
-    if response.status() == StatusCode::UNAUTHORIZED {
-        assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
-    }
-    (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
+    let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+    let (status, body) = (response.status(), String::from_utf8(response.body().to_vec()).unwrap());
+    let expected = match status {
+        StatusCode::UNAUTHORIZED if body.contains("missing_token") => Some("Bearer"),
+        StatusCode::UNAUTHORIZED => Some(r#"Bearer error="invalid_token""#),
+        StatusCode::FORBIDDEN => Some(r#"Bearer error="insufficient_scope""#),
+        _ => None,
+    };
+    assert_eq!(challenge.as_deref(), expected, "{status} {body}");
+    (status.as_u16(), body)
 }
 
 fn handled() -> (u16, String) {

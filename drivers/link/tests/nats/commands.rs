@@ -115,8 +115,10 @@ fn the_output_is_bounded_but_always_takes_one_command() {
 fn flushes_are_bounded() {
     let mut link = ready(NatsConfig { max_flushes: 2, ..NatsConfig::default() });
     let (first, second) = (link.flush().expect("few are open"), link.flush().expect("few are open"));
+    assert_ne!(first, second, "each has an id of its own");
     assert_eq!(link.flush(), Err(NatsRefused::TooManyFlushes));
     link.receive(NOW, b"PONG\r\nPONG\r\n");
     assert_eq!(drain(&mut link), [NatsEvent::Flushed(first), NatsEvent::Flushed(second)]);
-    assert!(link.flush().is_ok());
+    let third = link.flush().expect("none is open");
+    assert!(third != first && third != second, "an id is not used again");
 }

@@ -37,7 +37,12 @@ impl Net {
     }
 
     fn front_on(&self, bus: MemoryBus) -> ServerBuilder {
-        let client = Client::builder().id("front").connect(bus, self.store.clone()).unwrap();
+        self.front_as("front", bus)
+    }
+
+    /// Returns the same with another id of its client.
+    fn front_as(&self, id: &str, bus: MemoryBus) -> ServerBuilder {
+        let client = Client::builder().id(id).connect(bus, self.store.clone()).unwrap();
         let tokens = nuncio_shared::auth::StaticTokens::new().with("tok-alice", "alice");
         Pool::new(client).serve(Server::builder().verifier(tokens), "work@2", "job.work").unwrap()
     }

@@ -123,6 +123,29 @@ fn a_job_is_adopted_after_a_crash_and_its_client_sees_one_stream() {
     });
 }
 
+/// Routers answer a request to its sender only.
+#[test]
+fn a_job_of_another_client_fails_after_a_crash_and_says_whose_it_is() {
+    within(async {
+        let net = Net::new().await;
+        let (builder, tell) = told(&Arc::default());
+        let _worker = net.worker(builder).await;
+        let journal = MemoryJournal::new();
+        let bus = net.bus.another();
+        let first = net.front_on(bus.clone()).journal(journal.clone()).build().unwrap();
+        let way = Way::new(&first);
+        let client = way.connect().await;
+        let mut job = client.submit(&Submit::new("work").input("hello")).await.unwrap();
+        tell.send(20).await.unwrap();
+        assert_eq!(next(&mut job, &mut Vec::new()).await, Some(progress(20, "on it")));
+        bus.cut();
+        let second = net.front_as("other", net.bus.another()).journal(journal.snapshot()).build().unwrap();
+        way.lead_to(&second);
+        let failed = job.result::<Value>().await.unwrap_err().to_string();
+        assert!(failed.contains(r#"was submitted to the pool by "front", and this client is "other""#), "{failed}");
+    });
+}
+
 #[test]
 fn a_job_that_has_ended_in_the_pool_meanwhile_has_its_result() {
     within(async {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use nuncio_tokio::arcp::Server;
-use nuncio_tokio::arcp::journal::{DiskSpace, JournalError, SqliteJournal, SqliteOptions, Sync};
+use nuncio_tokio::arcp::journal::{DiskSpace, JournalError, Restored, SqliteJournal, SqliteOptions, Sync};
+use nuncio_tokio::arcp::{Server, Stats};
 use serde::Deserialize;
 
 use super::error::ServeError;
@@ -159,28 +159,7 @@ impl JournalSetting {
             eprint_line(&format!("nuncio: the journal {file} is new"));
             return;
         }
-        let stats = server.stats();
-        let sessions = stats.sessions_live + stats.sessions_detached;
-        let jobs = stats.jobs_pending + stats.jobs_running + stats.jobs_cancelling + stats.jobs_kept;
-        let mut text = format!(
-            "nuncio: restored {} and {} from the journal {file}",
-            count(sessions as u64, "session"),
-            count(jobs as u64, "job")
-        );
-        // Writing into a string cannot fail.
-        if restored.interrupted > 0 {
-            let _infallible = write!(text, "; {} interrupted", count(restored.interrupted, "job"));
-        }
-        if restored.rerun > 0 {
-            let _infallible = write!(text, "; {} taken up again", count(restored.rerun, "job"));
-        }
-        if restored.waiting > 0 {
-            let _infallible = write!(text, "; {} that had not run", count(restored.waiting, "job"));
-        }
-        if restored.unrevoked > 0 {
-            let _infallible = write!(text, "; {} to revoke", count(restored.unrevoked, "credential"));
-        }
-        eprint_line(&text);
+        eprint_line(&restored_text(&restored, &server.stats(), &file.to_string()));
         let skipped = restored.repeated + restored.ignored;
         if skipped > 0 {
             eprint_line(&format!(
@@ -191,9 +170,54 @@ impl JournalSetting {
     }
 }
 
+/// Returns what is there again from the journal of this name.
+fn restored_text(restored: &Restored, stats: &Stats, file: &str) -> String {
+    let sessions = stats.sessions_live + stats.sessions_detached;
+    let jobs = stats.jobs_pending + stats.jobs_running + stats.jobs_cancelling + stats.jobs_kept;
+    let mut text = format!(
+        "nuncio: restored {} and {} from the journal {file}",
+        count(sessions as u64, "session"),
+        count(jobs as u64, "job")
+    );
+    let others = [
+        (restored.interrupted, "job", " interrupted"),
+        (restored.rerun, "job", " taken up again"),
+        (restored.waiting, "job", " that had not run"),
+        (restored.unrevoked, "credential", " to revoke"),
+    ];
+    for (number, what, how) in others.into_iter().filter(|(number, ..)| *number > 0) {
+        // Writing into a string cannot fail.
+        let _infallible = write!(text, "; {}{how}", count(number, what));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn everything_that_is_restored_is_counted() {
+        let stats = Stats {
+            sessions_live: 1,
+            sessions_detached: 2,
+            jobs_pending: 10,
+            jobs_running: 200,
+            jobs_cancelling: 3_000,
+            jobs_kept: 40_000,
+            ..Stats::default()
+        };
+        let restored = Restored { interrupted: 1, rerun: 2, waiting: 3, unrevoked: 4, ..Restored::default() };
+        assert_eq!(
+            restored_text(&restored, &stats, "a.journal"),
+            "nuncio: restored 3 sessions and 43210 jobs from the journal a.journal; 1 job interrupted; 2 jobs taken up \
+             again; 3 jobs that had not run; 4 credentials to revoke"
+        );
+        assert_eq!(
+            restored_text(&Restored::default(), &Stats { jobs_kept: 1, ..Stats::default() }, "a.journal"),
+            "nuncio: restored 0 sessions and 1 job from the journal a.journal"
+        );
+    }
 
     #[test]
     fn a_journal_has_a_share_of_the_disk_and_leaves_some_of_it_free() {

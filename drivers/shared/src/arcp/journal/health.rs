@@ -146,4 +146,25 @@ mod tests {
         assert!(!health.succeed(Some(8)));
         assert!(BOUNDS.is_sorted_by(|before, after| before < after));
     }
+
+    #[test]
+    fn a_journal_fails_while_a_commit_takes_too_long() {
+        let health = Health::default();
+        health.begin();
+        lock(&health.0).began = monotonic().checked_add(LONGEST);
+        assert!(!health.hangs(), "it has just begun");
+        assert_eq!(health.view().failing_for, None);
+        lock(&health.0).began = monotonic().checked_sub(LONGEST);
+        assert!(health.hangs(), "it begins to fail");
+        assert!(!health.hangs(), "it fails on");
+        let view = health.view();
+        assert!(view.failing_for.is_some_and(|since| since >= LONGEST));
+        assert_eq!(view.error.as_deref(), Some("a commit takes longer than 5 s"));
+        health.measure(Some(9));
+        assert_eq!(health.view().bytes, Some(9));
+        assert!(health.succeed(None), "it was failing");
+        let view = health.view();
+        assert!(view.last_commit >= LONGEST && view.commit_time >= LONGEST, "{view:?}");
+        assert_eq!((view.failing_for, view.error, view.commits), (None, None, 1));
+    }
 }

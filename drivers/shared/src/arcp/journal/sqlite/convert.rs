@@ -30,3 +30,23 @@ pub(super) fn fault(error: rusqlite::Error) -> JournalError {
         _ => JournalError::Io(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_the_file_are_those_of_the_journal() {
+        let of = |code| fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(matches!(of(ffi::SQLITE_FULL), JournalError::Full));
+        assert!(matches!(of(ffi::SQLITE_CORRUPT), JournalError::Damaged(_)));
+        assert!(matches!(of(ffi::SQLITE_NOTADB), JournalError::Damaged(_)));
+        assert!(matches!(of(ffi::SQLITE_BUSY), JournalError::Busy));
+        assert!(matches!(of(ffi::SQLITE_LOCKED), JournalError::Busy));
+        assert!(matches!(of(ffi::SQLITE_CONSTRAINT), JournalError::Foreign(_)));
+        assert!(matches!(of(ffi::SQLITE_IOERR), JournalError::Io(_)));
+        assert!(matches!(fault(rusqlite::Error::InvalidQuery), JournalError::Io(_)));
+    }
+}
