@@ -3,15 +3,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use nuncio_core::time::Time;
 use tracing::{info, warn};
 
 use super::error::{JwtError, JwtKeyError};
 use crate::io::Sanitized;
-use crate::io::clock::monotonic;
+use crate::io::clock::{Clock, micros};
 use crate::io::sync::lock;
 
 /// The shortest secret for HS256, in bytes (RFC 7518 §3.2).
@@ -42,7 +43,8 @@ enum Source {
 struct Held {
     keys: Arc<[JwtKey]>,
     stamp: Option<Stamp>,
-    read: Instant,
+    clock: Clock,
+    read: Time,
 }
 
 /// The modification time and length of a file: they change with its contents.
@@ -93,7 +95,8 @@ impl JwtKeys {
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<JwtKeys, JwtKeyError> {
         let path = path.as_ref().to_owned();
         let stamp = stamp(&path);
-        let held = Held { keys: read(&path)?, stamp, read: monotonic() };
+        let clock = Clock::start();
+        let held = Held { keys: read(&path)?, stamp, clock, read: clock.now() };
         Ok(JwtKeys { source: Source::File { path, held: Mutex::new(held) } })
     }
 
@@ -143,8 +146,9 @@ impl Held {
     fn refreshed(&mut self, path: &Path, wanted: bool) -> Arc<[JwtKey]> {
         let stamp = stamp(path);
         let changed = stamp.is_some() && stamp != self.stamp;
-        if changed || (wanted && monotonic().duration_since(self.read) >= REREAD) {
-            self.read = monotonic();
+        let now = self.clock.now();
+        if changed || (wanted && now.since(self.read) >= micros(REREAD)) {
+            self.read = now;
             self.stamp = stamp;
             match read(path) {
                 Ok(keys) => {

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_core::cap::Scheme;
+use nuncio_core::time::Time;
 
 use super::{BlobError, BlobStore};
 use crate::io::BoxFuture;
-use crate::io::clock::monotonic;
+use crate::io::clock::Clock;
 use crate::io::sync::lock;
 
 /// A blob store in memory: for tests, for examples, and for programs whose workers are in the same process. Its pointers
@@ -33,6 +34,7 @@ use crate::io::sync::lock;
 pub struct MemoryStore {
     shared: Arc<Mutex<Blobs>>,
     max_bytes: usize,
+    clock: Clock,
 }
 
 #[derive(Default)]
@@ -43,7 +45,7 @@ struct Blobs {
 
 struct Blob {
     content: Bytes,
-    until: Option<Instant>,
+    until: Option<Time>,
 }
 
 impl MemoryStore {
@@ -54,7 +56,7 @@ impl MemoryStore {
 
     /// Makes a store of this many bytes.
     pub fn with_capacity(bytes: usize) -> MemoryStore {
-        MemoryStore { shared: Arc::default(), max_bytes: bytes }
+        MemoryStore { shared: Arc::default(), max_bytes: bytes, clock: Clock::start() }
     }
 
     /// Returns the bytes of all keys and blobs that are held.
@@ -64,7 +66,7 @@ impl MemoryStore {
 
     fn read(&self, key: &str, max: usize) -> Result<Option<Bytes>, BlobError> {
         let mut blobs = lock(&self.shared);
-        let is_over = blobs.blobs.get(key).is_some_and(|blob| blob.is_over(monotonic()));
+        let is_over = blobs.blobs.get(key).is_some_and(|blob| blob.is_over(self.clock.now()));
         if is_over {
             blobs.remove(key);
         }
@@ -77,9 +79,8 @@ impl MemoryStore {
     }
 
     fn write(&self, key: &str, content: Bytes, ttl: Option<Duration>) -> Result<(), BlobError> {
-        let now = monotonic();
-        // A time that no clock reaches is for ever.
-        let until = ttl.and_then(|ttl| now.checked_add(ttl));
+        let now = self.clock.now();
+        let until = ttl.map(|ttl| now.plus(ttl));
         let bytes = key.len() + content.len();
         let mut blobs = lock(&self.shared);
         let former = blobs.blobs.get(key).map_or(0, |blob| key.len() + blob.content.len());
@@ -98,7 +99,7 @@ impl MemoryStore {
 }
 
 impl Blob {
-    fn is_over(&self, now: Instant) -> bool {
+    fn is_over(&self, now: Time) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 }
@@ -111,7 +112,7 @@ impl Blobs {
     }
 
     /// Removes the blobs whose time is over.
-    fn sweep(&mut self, now: Instant) {
+    fn sweep(&mut self, now: Time) {
         let over: Vec<String> =
             self.blobs.iter().filter(|(_, blob)| blob.is_over(now)).map(|(key, _)| key.clone()).collect();
         for key in over {

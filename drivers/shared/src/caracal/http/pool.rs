@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use event_listener::Event;
+use nuncio_core::time::Time;
 
 use super::exchange::Connection;
 use super::origin::Origin;
-use crate::io::clock::monotonic;
+use crate::io::clock::{Clock, micros};
 use crate::io::sync::lock;
 
 /// The most origins whose idle connections are kept.
@@ -20,6 +21,7 @@ pub(super) struct Pool {
     freed: Event,
     max: usize,
     idle: Duration,
+    clock: Clock,
 }
 
 #[derive(Default)]
@@ -27,7 +29,7 @@ struct Connections {
     /// Requests that have a connection, or are getting one.
     busy: usize,
     /// Connections without a request, the one that was used last at the end.
-    idle: Vec<(Connection, Instant)>,
+    idle: Vec<(Connection, Time)>,
 }
 
 /// The right to have one connection to an origin.
@@ -39,7 +41,7 @@ pub(super) struct Permit<'a> {
 impl Pool {
     /// `max` connections to an origin are made at a time, and kept for `idle` without a request.
     pub(super) fn new(max: usize, idle: Duration) -> Pool {
-        Pool { origins: Mutex::default(), freed: Event::new(), max, idle }
+        Pool { origins: Mutex::default(), freed: Event::new(), max, idle, clock: Clock::start() }
     }
 
     /// Waits until there may be another request to an origin.
@@ -65,10 +67,10 @@ impl Pool {
 
     /// Drops the connections that were idle for too long, and forgets origins without any.
     fn sweep(&self, origins: &mut BTreeMap<Origin, Connections>) {
-        let now = monotonic();
+        let (now, longest) = (self.clock.now(), micros(self.idle));
         let keeps_idle = origins.len() <= MAX_ORIGINS;
         origins.retain(|_, connections| {
-            connections.idle.retain(|(_, since)| keeps_idle && now.duration_since(*since) < self.idle);
+            connections.idle.retain(|(_, since)| keeps_idle && now.since(*since) < longest);
             connections.busy > 0 || !connections.idle.is_empty()
         });
     }
@@ -94,7 +96,7 @@ impl Permit<'_> {
         if connection.is_reusable()
             && let Some(connections) = lock(&self.pool.origins).get_mut(&self.origin)
         {
-            connections.idle.push((connection, monotonic()));
+            connections.idle.push((connection, self.pool.clock.now()));
         }
     }
 }
