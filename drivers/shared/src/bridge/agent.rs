@@ -115,6 +115,8 @@ impl<D: Driver> Agent for PoolAgent<D> {
             }
         };
         let submit = request::submit(&ctx, &self.client, &note, input.as_deref()).await?;
+        // It is in the request. This copy would be held as long as the job runs.
+        drop(input);
         let job = self.client.submit(submit).await.map_err(|error| request::not_submitted(&error))?;
         let mut job = Guard { job, ctx: ctx.clone(), is_over: false };
         job.follow(&mut note).await?;

@@ -3,6 +3,8 @@
 mod asking;
 mod budgets;
 mod ends;
+#[cfg(target_os = "linux")]
+mod memory;
 mod plain;
 
 use std::io::{BufRead, BufReader, Read};

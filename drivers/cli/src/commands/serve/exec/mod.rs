@@ -35,7 +35,9 @@ struct Exec {
 }
 
 impl Agent for Exec {
-    async fn run(&self, _input: Option<Box<Json>>, ctx: JobContext) -> Result<Output, Failure> {
+    async fn run(&self, input: Option<Box<Json>>, ctx: JobContext) -> Result<Output, Failure> {
+        // The program gets that of the context. This copy would be held as long as the job runs.
+        drop(input);
         let (sender, result) = oneshot::channel();
         let (program, host, running) = (Arc::clone(&self.program), self.host.clone(), self.host.count_running());
         // A task of its own, because the job's end drops the returned future, and the program has to be ended all the same.

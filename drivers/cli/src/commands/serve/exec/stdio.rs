@@ -45,6 +45,8 @@ pub(super) async fn write_stdin(
             debug!(%error, "the program does not read its stdin");
             return;
         }
+        // An input may be large, and there may be no answer until the job ends.
+        drop(text);
         line = answers.recv().await;
     }
 }
