@@ -93,3 +93,46 @@ say(result=hear()["authorize"]["reason"])
     let output = submit(&serving, &["--lease", r#"{"tool.call":["payments.*"]}"#]);
     assert_eq!(succeeded(&output), r#""tool.call \"payments.a\" was not approved in time""#);
 }
+
+#[test]
+fn a_program_that_repeats_a_question_awaits_a_limited_number_of_answers() {
+    let serving = python(
+        r#"hear()
+question = {"prompt": "Go on?", "key": "again", "choices": ["yes", "no"]}
+for number in range(1001):
+    say(ask=question, id=number)
+refused = [hear()]
+say(authorize={"cap": "tool.call", "target": "payments.a"}, id="pay")
+refused.append(hear())
+print("refused", json.dumps(refused), flush=True)
+answers = [hear() for _ in range(1000)]
+say(ask=question, id="more")
+more = hear()
+ids = sorted(answer["id"] for answer in answers) == list(range(1000))
+say(result=[ids, {answer["ask"]["value"] for answer in answers} == {"yes"}, more["id"], more["ask"]["value"]])
+"#,
+        &["--ask", "tool.call=payments.*", "--approver", "bob", "--token", "u=bob"],
+    );
+    let mut following = Following::start(&serving, &["--lease", r#"{"tool.call":["payments.*"]}"#]);
+    let accepted = following.until("accepted ");
+    let job = accepted.split(' ').nth(1).expect("the job's id");
+    let line = following.until("refused ");
+    let refused = line.split_once("refused ").map_or("", |(_, refused)| refused);
+    let refused: serde_json::Value =
+        serde_json::Deserializer::from_str(refused).into_iter().next().expect("a value").expect("JSON");
+    let reason =
+        "the program awaits 1000 answers of people, which are as many as it may; ask again when some have come";
+    let expected = serde_json::json!([
+        {"ask": {"error": {"code": "INTERNAL_ERROR", "message": reason}}, "id": 1000},
+        {"authorize": {"allowed": false, "code": "INTERNAL_ERROR", "reason": reason}, "id": "pay"},
+    ]);
+    assert_eq!(refused, expected);
+    let answered = run(&["answer", job, "q1", "yes", "--url", &serving.url, "--token", "u"]);
+    assert_eq!(answered.status.code(), Some(0), "{}", stderr(&answered));
+    let (code, rest) = following.end();
+    assert_eq!(code, Some(0), "{rest}");
+    let result = run(&["tail", job, "--from", "0", "--json", "--url", &serving.url, "--token", "t"]);
+    let result = stdout(&result).lines().last().expect("a line").to_owned();
+    let result: serde_json::Value = serde_json::from_str(&result).expect("JSON");
+    assert_eq!(result["result"], serde_json::json!([true, true, "more", "yes"]), "{result}");
+}

@@ -1,5 +1,7 @@
 //! Between a program's pipes and its job.
 
+use std::sync::Arc;
+
 use nuncio_core::surrogates::Joiner;
 use nuncio_tokio::arcp::{
     self, Body, Delegation, Denied, ErrorCode, Fault, JobContext, Level, Operation, Refused, ResultWriter,
@@ -7,7 +9,7 @@ use nuncio_tokio::arcp::{
 use nuncio_tokio::io::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::process::ChildStdin;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::debug;
 
 use super::reservations::Reservations;
@@ -18,6 +20,9 @@ use crate::exec::protocol::{self, Amount, Chunk, Ending, Id, Message, Question};
 
 /// The maximum number of answers that wait for the program to read them. Until it does, its stdout is not read.
 const MAX_ANSWERS: usize = 64;
+/// The maximum number of answers and approvals of people that a program awaits. The runtime limits its questions, but a question
+/// may be repeated.
+const MAX_AWAITED: usize = 1_000;
 /// Bytes of the longest log message made of a line. A longer line becomes several messages.
 const MAX_LOG_MESSAGE: usize = 8 * 1024;
 
@@ -72,13 +77,16 @@ pub(super) struct Listener {
     ending: Ending,
     joiner: Joiner,
     reservations: Reservations,
+    /// Has a permit for each answer of people that may still be awaited.
+    awaited: Arc<Semaphore>,
     line: u64,
 }
 
 impl Listener {
     pub(super) fn new(ctx: JobContext, answers: mpsc::Sender<String>) -> Listener {
         let (ending, joiner, reservations) = (Ending::default(), Joiner::default(), Reservations::default());
-        Listener { writer: ctx.writer(), ctx, answers, ending, joiner, reservations, line: 0 }
+        let awaited = Arc::new(Semaphore::new(MAX_AWAITED));
+        Listener { writer: ctx.writer(), ctx, answers, ending, joiner, reservations, awaited, line: 0 }
     }
 
     /// Reads stdout to its end. While an event waits for room nothing is read, so the program waits too.
@@ -186,12 +194,17 @@ impl Listener {
             Ok(decided) => return self.answer(decided).await,
             Err(operation) => operation,
         };
+        let awaited = match self.await_another() {
+            Ok(awaited) => awaited,
+            Err(fault) => return self.answer(answer::denied(&id, &fault)).await,
+        };
         let posed = match self.ctx.pose_approval(&operation).await {
             Ok(posed) => posed,
             Err(denied) => return self.answer(answer::denied(&id, &denied.fault())).await,
         };
         let (ctx, answers, reservations) = (self.ctx.clone(), self.answers.clone(), self.reservations.clone());
         tokio::spawn(async move {
+            let _awaited = awaited;
             // Without a decision the job has ended or is cancelled, and the program is stopped.
             if posed.decided().await.is_ok()
                 && let Ok(decided) = decide(&ctx, &reservations, &id, &question)
@@ -244,10 +257,18 @@ impl Listener {
 
     /// Asks people. Questions are asked in the order of their lines, and answered in any.
     async fn ask(&self, id: Id, question: &arcp::Question) -> Result<(), LineError> {
+        let awaited = match self.await_another() {
+            Ok(awaited) => awaited,
+            Err(fault) => {
+                self.answer(answer::not_asked(&id, &fault)).await;
+                return Ok(());
+            }
+        };
         let fault = match self.ctx.pose(question).await {
             Ok(posed) => {
                 let answers = self.answers.clone();
                 tokio::spawn(async move {
+                    let _awaited = awaited;
                     // Without an answer the job has ended or is cancelled, and the program is stopped.
                     if let Ok(answer) = posed.answer().await {
                         // Fails if the program has ended.
@@ -262,6 +283,16 @@ impl Listener {
         };
         self.answer(answer::not_asked(&id, &fault)).await;
         Ok(())
+    }
+
+    /// Counts an answer of people that comes later, until the returned value is dropped.
+    fn await_another(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.awaited).try_acquire_owned().map_err(|_| {
+            let message = format!(
+                "the program awaits {MAX_AWAITED} answers of people, which are as many as it may; ask again when some have come"
+            );
+            Fault::new(ErrorCode::InternalError, message)
+        })
     }
 
     /// Sends an answer to a question. While there is no room for it, nothing more of stdout is read.
