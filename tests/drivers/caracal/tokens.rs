@@ -168,36 +168,47 @@ fn a_refused_secret_is_named_without_the_secret() {
     });
 }
 
+/// Uses a first token that lives for some seconds until the second one is used. Returns the tokens that the coordinator has
+/// seen, in their order.
+async fn used_until_replaced(seconds: u64) -> Vec<Option<String>> {
+    let issued = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&issued);
+    let service = Server::start(move |_, _| {
+        let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+        let lifetime = if number == 1 { seconds } else { 3_600 };
+        reply(200, format!(r#"{{"access_token":"t-{number}","expires_in":{lifetime}}}"#))
+    });
+    let coordinator = strict(&["t-1", "t-2"]);
+    let source = TokenSource::secret(&service.url(), Secret::new("s"));
+    let caracal = builder(&coordinator.url()).token(source).build().unwrap();
+    let scope = caracal.spawn().await.unwrap();
+    let mut last = String::new();
+    while last != "Bearer t-2" {
+        let headers = scope.context().run(caracal.headers()).await.unwrap();
+        last = headers["authorization"].to_str().unwrap().to_owned();
+        assert!(last == "Bearer t-1" || last == "Bearer t-2", "{last}");
+        // The calls of the machine change to the next token, too.
+        caracal.inbound(scope.session().clone()).await.unwrap();
+    }
+    caracal.inbound(scope.session().clone()).await.unwrap();
+    scope.close().await.unwrap();
+    assert_eq!(issued.load(Ordering::Relaxed), 2, "one token follows the other, in one flight");
+    coordinator.seen().iter().map(|seen| seen.header("authorization").map(str::to_owned)).collect()
+}
+
 #[test]
 fn a_token_is_replaced_before_it_expires() {
     within(async {
-        let issued = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&issued);
-        let service = Server::start(move |_, _| {
-            let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
-            // Half of a lifetime that is shorter than twice the margin is within the margin.
-            let lifetime = if number == 1 { 2 } else { 3_600 };
-            reply(200, format!(r#"{{"access_token":"t-{number}","expires_in":{lifetime}}}"#))
-        });
-        let coordinator = strict(&["t-1", "t-2"]);
-        let source = TokenSource::secret(&service.url(), Secret::new("s"));
-        let caracal = builder(&coordinator.url()).token(source).build().unwrap();
-        let scope = caracal.spawn().await.unwrap();
-        let mut last = String::new();
-        while last != "Bearer t-2" {
-            let headers = scope.context().run(caracal.headers()).await.unwrap();
-            last = headers["authorization"].to_str().unwrap().to_owned();
-            assert!(last == "Bearer t-1" || last == "Bearer t-2", "{last}");
-            // The calls of the machine change to the next token, too.
-            caracal.inbound(scope.session().clone()).await.unwrap();
+        // Half of a lifetime that is shorter than twice the margin is within the margin. On a machine that is busy, a short
+        // one may be over before the token is used.
+        for seconds in [2, 8, 32] {
+            let used = used_until_replaced(seconds).await;
+            assert_eq!(used.last().unwrap().as_deref(), Some("Bearer t-2"));
+            if used.first().unwrap().as_deref() == Some("Bearer t-1") {
+                return;
+            }
         }
-        caracal.inbound(scope.session().clone()).await.unwrap();
-        scope.close().await.unwrap();
-        let used: Vec<_> =
-            coordinator.seen().iter().map(|seen| seen.header("authorization").map(str::to_owned)).collect();
-        assert_eq!(used.first().unwrap().as_deref(), Some("Bearer t-1"));
-        assert_eq!(used.last().unwrap().as_deref(), Some("Bearer t-2"));
-        assert_eq!(issued.load(Ordering::Relaxed), 2, "one token follows the other, in one flight");
+        panic!("the first token is never used");
     });
 }
 
