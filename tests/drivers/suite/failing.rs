@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use nuncio_shared::arcp::journal::{Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed};
 use nuncio_shared::arcp::{
     ClientError, ErrorCode, Failure, JobContext, Level, ListQuery, Reconnect, RequestFailure, Submit,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Client;
 use super::support::{builder, connect, memory_connector, within};
@@ -97,6 +98,78 @@ fn a_session_with_waiting_events_is_answered_while_the_journal_fails() {
         assert_eq!(server.journal_health().unwrap().failing_for, None);
         drop(tell);
         assert_eq!(job.result::<u64>().await.unwrap(), 1);
+    });
+}
+
+/// A journal whose commits do not end while the gate is held.
+struct Stuck {
+    inner: MemoryJournal,
+    gate: Arc<smol::lock::Mutex<()>>,
+}
+
+impl Journal for Stuck {
+    fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
+        self.inner.load(each)
+    }
+
+    fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError> {
+        drop(self.gate.lock_blocking());
+        self.inner.commit(records)
+    }
+
+    fn replay(&mut self, range: &ReplayRange, events: usize, bytes: usize) -> Result<Replayed, JournalError> {
+        self.inner.replay(range, events, bytes)
+    }
+}
+
+/// It takes as long as a commit may take.
+#[test]
+fn new_work_is_refused_while_a_commit_does_not_end() {
+    within(async {
+        let gate = Arc::new(smol::lock::Mutex::new(()));
+        let journal = Stuck { inner: MemoryJournal::default(), gate: Arc::clone(&gate) };
+        let server = builder().journal(journal).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        client.list(&ListQuery::default()).await.unwrap();
+        let other = connect(&server, "tok-alice").await;
+        other.list(&ListQuery::default()).await.unwrap();
+        let stuck = gate.lock().await;
+        let waiting = smol::spawn({
+            let client = client.clone();
+            async move { client.submit(&Submit::new("echo").input(&json!("first"))).await }
+        });
+        while server.journal_health().unwrap().failing_for.is_none() {
+            smol::future::yield_now().await;
+        }
+        let health = server.journal_health().unwrap();
+        assert!(health.error.unwrap().contains("a commit takes longer than"));
+        let refused = other.submit(&Submit::new("echo")).await.unwrap_err();
+        let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
+        assert_eq!(fault.code, ErrorCode::InternalError.as_str());
+
+        drop(stuck);
+        assert_eq!(waiting.await.unwrap().result::<Value>().await.unwrap()["echoed"], "first");
+        while server.journal_health().unwrap().failing_for.is_some() {
+            smol::future::yield_now().await;
+        }
+        let mut job = other.submit(&Submit::new("echo").input(&json!("second"))).await.unwrap();
+        assert_eq!(job.result::<Value>().await.unwrap()["echoed"], "second");
+    });
+}
+
+#[test]
+fn a_server_ends_and_closes_a_journal_that_cannot_be_written() {
+    within(async {
+        let journal = Failing::default();
+        let server = builder().journal(journal.clone()).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        client.list(&ListQuery::default()).await.unwrap();
+        journal.fail(Some(JournalError::Full));
+        let unanswered = smol::spawn(async move { client.submit(&Submit::new("echo")).await });
+        journal.noticed().await;
+        let _jobs = server.shutdown(Duration::ZERO).await;
+        assert_eq!(Arc::strong_count(&journal.failed), 1, "the server has closed its journal");
+        drop(unanswered);
     });
 }
 

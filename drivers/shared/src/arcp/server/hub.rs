@@ -169,8 +169,16 @@ impl Hub {
 
     /// Refuses new work while a commit takes too long.
     fn watch_journal(self: &Arc<Self>) {
-        if self.parts.journal.as_ref().is_some_and(|journal| journal.health.hangs()) {
-            self.run(State::store_fails);
+        let Some(journal) = &self.parts.journal else { return };
+        let begins = self.run(|state, now| {
+            // While the machine is locked, so that the commit cannot end between the two: it would be failing for ever.
+            let hangs = journal.health.hangs();
+            if hangs {
+                state.store_fails(now);
+            }
+            hangs
+        });
+        if begins {
             warn!("the journal takes too long to write; new work is refused until it is written");
         }
     }
