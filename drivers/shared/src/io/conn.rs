@@ -14,64 +14,17 @@ use futures_lite::AsyncRead;
 use futures_lite::future::{or, yield_now};
 #[cfg(any(feature = "cap", feature = "caracal"))]
 use futures_lite::{AsyncWrite, AsyncWriteExt as _};
-use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Request, Utf8Bytes, code};
+use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Utf8Bytes, code};
 
 use super::clock::{monotonic, timeout};
 use super::driver::Io;
 use super::outlet::Output;
+use super::port::Port;
 use super::{BoxFuture, Stream};
 use crate::io::lane::Lane;
 use crate::io::pipe::{Outlet, Pipe};
 use crate::io::sync::CancellationToken;
 use crate::io::sync::lock;
-
-/// The machine at the other end of a connection.
-pub(crate) trait Port: Send + Sync + 'static {
-    /// The handshake is done; `request` is the one that a WebSocket server has accepted.
-    fn opened(&self, request: Option<&Request>);
-    /// Hands frames to the machine, from the front, for as long as it reads and its turn lasts, and removes them.
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> Turn;
-    /// The lane that the frames of a greeted peer share with those of its other connections.
-    fn lane(&self) -> Option<Arc<Lane>> {
-        None
-    }
-    /// The input is faulty and is no longer read, but the machine may still send.
-    fn spoiled(&self, closed: &Closed);
-    /// Whether the machine knows who the peer is. Until then it is handed one frame at a time, and nothing is read while it
-    /// decides about one.
-    fn is_greeted(&self) -> bool {
-        true
-    }
-    /// Whether the machine takes the next frame of a peer that it does not know.
-    fn is_reading(&self) -> bool {
-        true
-    }
-    /// This many bytes are held and are not a complete frame. Of a peer that the machine knows, they are reported in steps.
-    fn unread(&self, _bytes: usize) {}
-    /// Whether what the peer still sends may be read and dropped for a while after the end.
-    fn lingers(&self) -> bool {
-        true
-    }
-    /// Whether any thread may write to the stream, and not only the one that carries the connection.
-    fn is_written_anywhere(&self) -> bool {
-        false
-    }
-    /// This many frames were written to the socket.
-    fn sent(&self, frames: usize);
-    /// Reading has failed with this error. [`ended`](Port::ended) follows.
-    fn failed(&self, _error: io::Error) {}
-    /// The connection has ended.
-    fn ended(&self, closed: &Closed);
-}
-
-/// What a machine has done with frames.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Turn {
-    /// Whether it would read more in another turn.
-    pub(crate) goes_on: bool,
-    /// The work that it has done, in units of its own.
-    pub(crate) work: u64,
-}
 
 /// The time limits of a connection that its driver has to enforce.
 #[derive(Clone, Copy, Debug)]

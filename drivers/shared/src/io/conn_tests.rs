@@ -11,13 +11,14 @@ use futures_channel::oneshot;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, LinkOptions, Request, ServerOptions, Utf8Bytes};
 
-use super::{Patience, Port, Turn, run};
+use super::{Patience, run};
 use crate::io::BoxFuture;
 use crate::io::Io;
 use crate::io::clock::timeout;
 use crate::io::lane::Lane;
 use crate::io::memory::End;
 use crate::io::pipe::Pipe;
+use crate::io::port::{Port, Turn};
 use crate::io::sync::lock;
 
 /// Takes frames while it is open; a server echoes them.

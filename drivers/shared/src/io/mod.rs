@@ -18,6 +18,7 @@ mod listener;
 pub(crate) mod memory;
 mod outlet;
 pub(crate) mod pipe;
+pub(crate) mod port;
 mod process;
 mod race;
 pub(crate) mod random;

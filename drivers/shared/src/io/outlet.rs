@@ -10,8 +10,8 @@ use futures_lite::AsyncWrite;
 use futures_lite::future::{poll_fn, yield_now};
 use nuncio_link::{Link, Refusal, code};
 
-use super::conn::Port;
 use super::pipe::{Outlet, Pipe};
+use super::port::Port;
 use super::sync::lock;
 
 /// The output of a connection. Its task writes what the machine sends; a thread that has something to send and finds that

@@ -21,8 +21,9 @@ use super::session::SessionEvent;
 use super::token::TokenSource;
 use super::transport::Transport;
 use crate::io::clock::{monotonic, timeout};
-use crate::io::conn::{self, Patience, Port, Turn};
+use crate::io::conn::{self, Patience};
 use crate::io::pipe::Pipe;
+use crate::io::port::{Port, Turn};
 use crate::io::sync::{CancellationToken, lock};
 use crate::io::{Driver, Io as _, Sanitized};
 

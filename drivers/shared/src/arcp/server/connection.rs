@@ -15,9 +15,10 @@ use tracing::{Instrument, debug, debug_span, info};
 use crate::arcp::server::hub::Hub;
 use crate::arcp::server::peers::Peer;
 use crate::auth::PeerCertificate;
-use crate::io::conn::{self, Patience, Port, Turn};
+use crate::io::conn::{self, Patience};
 use crate::io::lane::Lane;
 use crate::io::pipe::Pipe;
+use crate::io::port::{Port, Turn};
 use crate::io::{Sanitized, Stream};
 
 /// A connection that was handed to a server.
