@@ -297,16 +297,16 @@ pub(super) const DRIVERS: [Mutation; 40] = [
     ),
     at(
         COMMAND,
-        "serve: metrics count twice",
-        "drivers/cli/src/commands/serve/metrics.rs",
-        "counter!(\"nuncio_jobs_accepted_total\").absolute(totals.jobs);",
-        "counter!(\"nuncio_jobs_accepted_total\").increment(totals.jobs);",
+        "serve: jobs that run count as waiting ones, too",
+        "drivers/cli/src/commands/serve/exposition.rs",
+        "(\"waiting\", agent.jobs_waiting)",
+        "(\"waiting\", agent.jobs_waiting + agent.jobs_running)",
     ),
     at(
         COMMAND,
         "serve: it is ready while it stops",
         "drivers/cli/src/commands/serve/metrics.rs",
-        "    if endpoints.server.is_stopping() {",
-        "    if !endpoints.server.accepts_connections() {",
+        "    if server.is_stopping() {",
+        "    if !server.accepts_connections() {",
     ),
 ];

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use futures_lite::AsyncWrite;
-use futures_lite::future::{poll_fn, yield_now};
+use futures_lite::future::poll_fn;
 use nuncio_link::{Link, Refusal, code};
 
 use super::pipe::{Outlet, Pipe};
@@ -86,8 +86,6 @@ impl<P: Port, W: AsyncWrite + Unpin + Send> Output<P, W> {
                 }
             }
             self.pipe.writable.notified().await;
-            // The tasks that are ready may have more to send, which is then written at once.
-            yield_now().await;
         }
     }
 

@@ -30,10 +30,13 @@ pub(crate) trait Host {
 /// Something to do once the lock is free.
 type Action = Box<dyn FnOnce(&dyn Host)>;
 
-/// Everything to do once the lock is free, in the machine's order.
+/// Everything to do once the lock is free: agents start, then connections are woken, then the rest is done in the machine's order.
 #[derive(Default)]
 pub(crate) struct Actions {
-    /// Connections with something to write or to read; each is woken once, and before anything else.
+    /// Jobs whose agents start. They are first, so that what one on the thread of connections sends at once is written with what
+    /// the connection is woken for.
+    starts: Vec<(Arc<Job>, Span)>,
+    /// Connections with something to write or to read; each is woken once.
     wakes: Vec<Arc<Pipe>>,
     rest: Vec<Action>,
 }
@@ -46,11 +49,19 @@ impl Actions {
         }
     }
 
+    /// Starts the agent of a job, in a span below `parent`.
+    pub(super) fn start(&mut self, job: Arc<Job>, parent: Span) {
+        self.starts.push((job, parent));
+    }
+
     pub(super) fn push(&mut self, action: impl FnOnce(&dyn Host) + 'static) {
         self.rest.push(Box::new(action));
     }
 
     pub(super) fn perform(self, host: &dyn Host) {
+        for (job, parent) in self.starts {
+            host.start(job, parent);
+        }
         for pipe in self.wakes {
             pipe.wake();
         }

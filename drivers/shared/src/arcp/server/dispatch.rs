@@ -308,7 +308,7 @@ impl State {
                     let lane = self.agent_lanes.of(view.principal);
                     let job = Arc::new(Job::new(key, &view, lane, self.attachments.remove(&key)));
                     self.jobs.insert(key, Arc::clone(&job));
-                    actions.push(move |host| host.start(job, parent));
+                    actions.start(job, parent);
                 }
             }
             Event::Cancel { job, reason, .. } => {
