@@ -93,9 +93,7 @@ impl Following {
     #[track_caller]
     fn pids(&mut self) -> Vec<u32> {
         let line = self.until("pids ");
-        let (_, pids) = line.split_once("pids ").expect("pids");
-        let pids = pids.split('{').next().unwrap_or_default();
-        pids.split_whitespace().map(|pid| pid.parse().expect("a process id")).collect()
+        pids_in(&line).expect("pids")
     }
 
     fn end(mut self) -> (Option<i32>, String) {
@@ -111,6 +109,14 @@ impl Drop for Following {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The process ids in what a program logs, as in `pids 1 2`, if it has logged them.
+#[track_caller]
+fn pids_in(shown: &str) -> Option<Vec<u32>> {
+    let (_, pids) = shown.lines().find_map(|line| line.split_once("pids "))?;
+    let pids = pids.split(['{', '"']).next().unwrap_or_default();
+    Some(pids.split_whitespace().map(|pid| pid.parse().expect("a process id")).collect())
 }
 
 /// Waits until these processes have ended. It polls, because the system reports the end of a process only to its parent.
