@@ -1,26 +1,15 @@
 //! The port of metrics of `nuncio serve`.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 
 use crate::exposition::Scrape;
-use crate::support::Serving;
-
-fn http(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    answer
-}
+use crate::support::{Serving, http};
 
 /// Starts a server with metrics. Returns the address of these, too.
 fn serve(arguments: &[&str]) -> (Serving, String) {
     let mut serving = Serving::start(&[&["--token", "t=me", "--metrics", "127.0.0.1:0"], arguments].concat());
-    let said = serving.until("metrics on http://");
-    let address = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).expect("an address");
-    (serving, address.to_owned())
+    let address = serving.metrics();
+    (serving, address)
 }
 
 fn scrape(address: &str) -> Scrape {

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Serving, nuncio, run, send, stderr, stdout};
+use crate::support::{Serving, http, nuncio, run, send, stderr, stdout};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use nuncio_tests::peers::{python, wanted};
 use serde_json::json;
@@ -173,26 +171,17 @@ fn options_for_json_web_tokens_need_a_key_even_if_a_token_is_generated() {
     assert!(stderr(&output).contains("--jwt-leeway needs a key"), "{}", stderr(&output));
 }
 
-fn http(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    answer
-}
-
 #[test]
 fn metrics_count_jobs_sessions_and_refusals() {
     let mut serving = Serving::start(&["--token", "t=me", "--metrics", "127.0.0.1:0"]);
-    let said = serving.until("metrics on http://");
-    let address = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).expect("an address");
-    assert!(http(address, "/healthz").starts_with("HTTP/1.1 200"));
-    assert!(http(address, "/readyz").ends_with("ready\n"));
-    assert!(http(address, "/other").starts_with("HTTP/1.1 404"));
+    let address = serving.metrics();
+    assert!(http(&address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(http(&address, "/readyz").ends_with("ready\n"));
+    assert!(http(&address, "/other").starts_with("HTTP/1.1 404"));
     assert!(serving.submit("t", &["echo"]).status.success());
     assert!(!serving.submit("t", &["nobody"]).status.success());
     assert!(!serving.submit("wrong", &["echo"]).status.success());
-    let metrics = http(address, "/metrics");
+    let metrics = http(&address, "/metrics");
     for line in [
         "nuncio_jobs_accepted_total 1",
         "nuncio_jobs_ended_total{status=\"success\"} 1",
@@ -208,26 +197,25 @@ fn metrics_count_jobs_sessions_and_refusals() {
     let counted = |metrics: &str| -> BTreeSet<String> {
         metrics.lines().filter(|line| line.contains("_total")).map(str::to_owned).collect()
     };
-    assert_eq!(counted(&http(address, "/metrics")), counted(&metrics), "a scrape changes nothing");
-    let taken = nuncio(&["serve", "--demo-agents", "--token", "t=p", "--listen", "127.0.0.1:0", "--metrics", address]);
+    assert_eq!(counted(&http(&address, "/metrics")), counted(&metrics), "a scrape changes nothing");
+    let taken = nuncio(&["serve", "--demo-agents", "--token", "t=p", "--listen", "127.0.0.1:0", "--metrics", &address]);
     let output = { taken }.output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains(address), "{}", stderr(&output));
+    assert!(stderr(&output).contains(&address), "{}", stderr(&output));
 }
 
 #[cfg(unix)]
 #[test]
 fn a_server_that_drains_is_not_ready() {
     let mut serving = Serving::start(&["--token", "t=me", "--metrics", "127.0.0.1:0", "--drain", "1h"]);
-    let said = serving.until("metrics on http://");
-    let address = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).expect("an address");
+    let address = serving.metrics();
     let slow = ["slow", "--input", r#"{"ticks":1000000}"#, "--detach"];
     assert!(serving.submit("t", &slow).status.success());
     send("TERM", &serving.child);
     serving.until("nuncio: stopping");
     while serving.submit("t", &["echo"]).status.success() {}
-    let ready = http(address, "/readyz");
+    let ready = http(&address, "/readyz");
     assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("stopping\n"), "{ready}");
-    assert!(http(address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(http(&address, "/healthz").starts_with("HTTP/1.1 200"));
     assert_eq!(serving.stop("TERM").0, Some(0), "a second signal ends it at once");
 }

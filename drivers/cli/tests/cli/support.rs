@@ -1,6 +1,7 @@
 //! Runs the binary.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 
@@ -97,6 +98,13 @@ impl Serving {
         }
     }
 
+    /// Waits for the address of metrics, as HOST:PORT.
+    pub(crate) fn metrics(&mut self) -> String {
+        let said = self.until("metrics on http://");
+        let (_, url) = said.split_once("http://").expect("a URL");
+        url.strip_suffix("/metrics").expect("the path of metrics").to_owned()
+    }
+
     /// Stops the server. Returns the lines on stderr that were not waited for.
     pub(crate) fn log(mut self) -> Vec<String> {
         send("TERM", &self.child);
@@ -143,4 +151,13 @@ impl Drop for Serving {
 pub(crate) fn send(signal: &str, child: &Child) {
     let status = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status();
     assert!(status.expect("sh runs").success(), "the signal was sent");
+}
+
+/// Returns the answer to a GET request, with its head.
+pub(crate) fn http(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
 }

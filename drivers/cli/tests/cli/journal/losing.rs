@@ -1,22 +1,12 @@
 //! A journal that is used twice, lost, copied, or on a full disk.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::{Folder, serve};
-use crate::support::{Serving, nuncio, run, stderr, stdout};
-
-fn http(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
+use crate::support::{Serving, http, nuncio, run, stderr, stdout};
 
 #[test]
 fn a_second_server_is_told_who_uses_the_journal_whichever_path_it_takes() {
@@ -89,8 +79,7 @@ fn a_full_disk_is_said_and_everything_else_goes_on() {
     command.arg(real.get_program()).args(real.get_args());
     command.args(["--journal", &folder.file("journal"), "--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
     let mut serving = Serving::of(command);
-    let said = serving.until("metrics on http://");
-    let metrics = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).unwrap().to_owned();
+    let metrics = serving.metrics();
     assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
     assert!(http(&metrics, "/readyz").ends_with("ready\n"));
 
