@@ -1,5 +1,6 @@
 //! Durations, counted by their lengths: [`Histogram`].
 
+use core::ops::AddAssign;
 use core::time::Duration;
 
 /// Durations, counted by their lengths, for the metrics of a host.
@@ -85,6 +86,16 @@ impl Histogram {
     /// Returns the sum of all durations.
     pub const fn sum(&self) -> Duration {
         self.sum
+    }
+}
+
+/// Adds what another histogram with the same bounds has counted.
+impl AddAssign for Histogram {
+    fn add_assign(&mut self, other: Histogram) {
+        debug_assert_eq!(self.bounds, other.bounds, "the bounds are the same");
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
+        self.count += other.count;
+        self.sum = self.sum.saturating_add(other.sum);
     }
 }
 

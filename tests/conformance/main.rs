@@ -65,4 +65,5 @@ mod s_limits_work;
 mod s_questions;
 mod s_questions_durable;
 mod s_questions_limits;
+mod s_shards;
 mod s_stats;

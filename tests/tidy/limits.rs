@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 40] = [
+const NO_LIMITS: [&str; 41] = [
     "dispatch",
     "resign",
     "records",
@@ -20,6 +20,7 @@ const NO_LIMITS: [&str; 40] = [
     "policy",
     "operators",
     "approvers",
+    "shards",
     "ask_first",
     "resume_by_token",
     "models_without_lease",

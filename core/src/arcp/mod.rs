@@ -16,9 +16,10 @@ pub mod wire;
 pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, ClientTimer};
 pub use runtime::config::{Config, Journaling, Limits};
 pub use runtime::event::{Event, Output, ReplayRange, SendOrder, Timer};
+pub use runtime::handover::Handover;
 pub use runtime::host::{
     ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, QuestionId, Refused, ReplayId, ReservationId,
-    RevocationId, Via,
+    Resumed, RevocationId, Via,
 };
 pub use runtime::jobs::state::JobState;
 pub use runtime::policy::{Access, AnyPrincipal, Policy, SamePrincipal};
@@ -26,6 +27,7 @@ pub use runtime::record::{
     JobAccepted, JobEnded, JobEventRecord, Record, RecordError, SessionEventRecord, SessionOpened, SessionToken,
     Target, Transcribed, Transcript, Watching,
 };
+pub use runtime::shard::shard_of;
 pub use runtime::stats::{AgentCounts, AgentStats, Stats, Totals};
 pub use runtime::{Restored, Runtime};
 pub use wire::agent::{AgentSpec, OnRestart};

@@ -57,6 +57,14 @@ impl Invariants {
         self.conns.insert(conn, Conn { next: 1, ..Conn::default() });
     }
 
+    /// A connection has become another one.
+    pub(super) fn moves(&mut self, conn: ConnId, moved: ConnId) {
+        self.checker.moves(conn, moved);
+        if let Some(known) = self.conns.remove(&conn) {
+            self.conns.insert(moved, known);
+        }
+    }
+
     pub(super) fn closed(&mut self, conn: ConnId) {
         self.checker.closed(conn);
     }

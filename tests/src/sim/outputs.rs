@@ -102,7 +102,17 @@ impl Sim {
         }
     }
 
-    fn link_of(&self, conn: ConnId) -> usize {
+    /// Gives the link of a connection to the one that the connection has become.
+    pub(super) fn moves(&mut self, conn: ConnId, moved: ConnId) {
+        let link = self.link_of(conn);
+        self.by_conn.insert(moved, link);
+        self.invariants.moves(conn, moved);
+        if let Some(link) = self.links.get_mut(&link) {
+            link.conn = moved;
+        }
+    }
+
+    pub(super) fn link_of(&self, conn: ConnId) -> usize {
         *self.by_conn.get(&conn).expect("a connection of this run")
     }
 

@@ -148,6 +148,13 @@ impl Checker {
         self.conns.insert(conn, Conn { frame_bytes, next: 1, ..Conn::default() });
     }
 
+    /// A connection has become another one.
+    pub(crate) fn moves(&mut self, conn: ConnId, moved: ConnId) {
+        if let Some(known) = self.conns.remove(&conn) {
+            self.conns.insert(moved, known);
+        }
+    }
+
     pub(crate) fn closed(&mut self, conn: ConnId) {
         if let Some(conn) = self.conns.get_mut(&conn) {
             conn.closed = true;

@@ -17,6 +17,8 @@ pub(super) struct Agents {
     known: BTreeMap<String, Agent>,
     /// Agents with a free slot and with jobs that wait for it.
     freed: VecDeque<Box<str>>,
+    /// Whether the host lends the slots of agents whose number of jobs is limited.
+    borrowing: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +47,11 @@ impl Agent {
 }
 
 impl Agents {
+    /// `borrowing` says whether the host lends the slots of agents whose number of jobs is limited.
+    pub(super) fn new(borrowing: bool) -> Agents {
+        Agents { borrowing, ..Agents::default() }
+    }
+
     /// Registers an agent. One of the same name is replaced, and its jobs go on.
     pub(super) fn register(&mut self, spec: AgentSpec) {
         match self.known.get_mut(&spec.name) {
@@ -96,10 +103,16 @@ impl Agents {
         self.known.get(name).is_some_and(|agent| agent.spec.on_restart == OnRestart::Rerun)
     }
 
-    /// Takes a slot for a job, or puts the job behind those that wait for one.
+    /// Whether the jobs of an agent run in slots that the host lends.
+    pub(super) fn borrows(&self, name: &str) -> bool {
+        self.borrowing && self.known.get(name).is_some_and(|agent| agent.spec.max_concurrent.is_some())
+    }
+
+    /// Takes a slot for a job, or puts the job behind those that wait for one. A slot that the host lends is never free.
     pub(super) fn claim(&mut self, name: &str, job: JobKey) -> Slot {
+        let borrows = self.borrows(name);
         let Some(agent) = self.known.get_mut(name) else { return Slot::NoAgent };
-        if agent.has_slot() {
+        if agent.has_slot() && !borrows {
             agent.running += 1;
             Slot::Taken
         } else {
@@ -108,11 +121,20 @@ impl Agents {
         }
     }
 
-    /// Notes that a running job of the agent has ended.
+    /// Takes a slot that was lent for the job that has waited for one the longest.
+    pub(super) fn borrow(&mut self, name: &str) -> Option<JobKey> {
+        let agent = self.known.get_mut(name)?;
+        let job = agent.waiting.pop_front()?;
+        agent.running += 1;
+        Some(job)
+    }
+
+    /// Notes that a running job of the agent has ended. Its slot is for the next one, unless the host lends it.
     pub(super) fn release(&mut self, name: &str) {
+        let borrows = self.borrows(name);
         let Some(agent) = self.known.get_mut(name) else { return };
         agent.running = agent.running.saturating_sub(1);
-        if !agent.waiting.is_empty() {
+        if !borrows && !agent.waiting.is_empty() {
             self.freed.push_back(name.into());
         }
     }

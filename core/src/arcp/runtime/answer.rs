@@ -259,7 +259,10 @@ impl Runtime {
                 }
                 self.run(id);
             }
-            Slot::Waiting => self.record_request(id),
+            Slot::Waiting => {
+                self.record_request(id);
+                self.want_slot(id);
+            }
             Slot::NoAgent => {
                 self.end_fault(id, Cause::Aborted, Fault::new(ErrorCode::InternalError, "the agent is gone"));
             }

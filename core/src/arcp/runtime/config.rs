@@ -56,6 +56,12 @@ pub struct Config {
     pub resume_by_token: bool,
     /// What the host stores beyond the life of the process. Default: [`Journaling::Off`].
     pub journal: Journaling,
+    /// How many runtimes the host runs beside each other, this one included, each with the sessions of other principals:
+    /// [`shard_of`](crate::arcp::shard_of) says of which (ours). With more than one, the host answers [`Event::Locate`], and lends
+    /// the slots of agents. Default: 1.
+    ///
+    /// [`Event::Locate`]: crate::arcp::Event::Locate
+    pub shards: u32,
     /// Whether a job whose lease does not name `model.use` may use any model (§9.7). Default: no.
     pub models_without_lease: bool,
 
@@ -263,6 +269,12 @@ impl Config {
         self.approvers.contains(principal)
     }
 
+    /// Returns whether every principal has access to its own jobs only: the policy says so, and there are no operators and no
+    /// approvers.
+    pub fn is_private(&self) -> bool {
+        self.policy.is_private() && self.operators.is_empty() && self.approvers.is_empty()
+    }
+
     /// The heartbeat interval in whole seconds, as the welcome names it.
     pub(crate) fn heartbeat_secs(&self) -> u64 {
         self.heartbeat_interval.as_secs().max(1)
@@ -290,6 +302,7 @@ impl Default for Config {
             approval_timeout: Duration::from_hours(1),
             resume_by_token: false,
             journal: Journaling::Off,
+            shards: 1,
             models_without_lease: false,
             heartbeat_interval: Duration::from_secs(30),
             resume_window: Duration::from_mins(10),

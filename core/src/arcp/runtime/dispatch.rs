@@ -86,7 +86,7 @@ impl Runtime {
     }
 
     /// Refuses a connection without a session, because there are too many.
-    fn displace(&mut self, surplus: Surplus) {
+    pub(super) fn displace(&mut self, surplus: Surplus) {
         let Surplus { conn, limit, max } = surplus;
         let request_id = self.conns.get(conn).and_then(Conn::hello_id);
         self.refuse(conn, request_id.as_deref(), &Fault::limit(limit, max as u64));

@@ -145,7 +145,7 @@ impl Runtime {
         self.agents.count_ended(&agent, status, ran);
         self.event(Event::Ended { job: id, status, fault, result });
         if was_running {
-            self.agents.release(&agent);
+            self.free_slot(&agent);
         } else {
             self.agents.leave(&agent, id);
         }

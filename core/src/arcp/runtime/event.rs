@@ -1,12 +1,13 @@
 //! The outputs of a runtime, the events among them, and the names of its deadlines.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::host::{ConnId, JobKey, QuestionId, ReplayId, RevocationId};
+use crate::arcp::runtime::host::{ConnId, JobKey, QuestionId, ReplayId, Resumed, RevocationId};
 use crate::arcp::runtime::record::Record;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -111,6 +112,18 @@ pub enum Event {
         /// The `client.name` of the hello, for logs only: it is not authenticated.
         client: String,
     },
+    /// A question: which of the host's runtimes has the session that this connection resumes? [`Runtime::hand_over`] or
+    /// [`Runtime::not_located`] answers it. It may be acted on at once, like [`Event::Authenticate`]. Only with more than one of
+    /// [`Config::shards`](crate::arcp::Config::shards), for a session that this runtime does not have.
+    ///
+    /// [`Runtime::hand_over`]: crate::arcp::Runtime::hand_over
+    /// [`Runtime::not_located`]: crate::arcp::Runtime::not_located
+    Locate {
+        /// The connection that waits.
+        conn: ConnId,
+        /// What [`Runtime::owner_of`](crate::arcp::Runtime::owner_of) of the other runtimes is asked.
+        resumed: Resumed,
+    },
     /// A session was opened or resumed.
     SessionLive {
         /// The session.
@@ -155,6 +168,20 @@ pub enum Event {
         reason: Option<String>,
         /// When the runtime ends the job if the agent has not.
         deadline: Time,
+    },
+    /// A job waits for a slot of its agent, which the host lends to its runtimes: [`Runtime::lend_slot`] gives one, once no more
+    /// than [`max_concurrent`](crate::arcp::AgentSpec::max_concurrent) are lent. Only with more than one of
+    /// [`Config::shards`](crate::arcp::Config::shards), for agents that have such a limit.
+    ///
+    /// [`Runtime::lend_slot`]: crate::arcp::Runtime::lend_slot
+    SlotWanted {
+        /// The agent's bare name.
+        agent: Box<str>,
+    },
+    /// A slot that the host has lent is free again.
+    SlotFreed {
+        /// The agent's bare name.
+        agent: Box<str>,
     },
     /// A job that was refused with [`Refused::Blocked`](crate::arcp::Refused::Blocked) or
     /// [`Denied::Blocked`](crate::arcp::Denied::Blocked) may try again.

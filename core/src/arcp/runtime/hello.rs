@@ -5,7 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use super::Runtime;
-use super::conns::conn::{Claim, Conn, Greeting};
+use super::conns::claim::Claim;
+use super::conns::conn::{Conn, Greeting};
 use super::conns::replies::Reply;
 use super::dispatch::Request;
 use super::event::Event;
@@ -70,10 +71,15 @@ impl Runtime {
 
     /// Asks the host for the principal of the token.
     pub(super) fn authenticate(&mut self, conn: ConnId, greeting: Greeting, token: Secret, client: String) {
-        let at = self.clock.now().plus(self.config.auth_timeout);
-        if self.conns.hello(conn, greeting.into(), at, &mut self.timers) {
+        if self.await_host(conn, greeting) {
             self.event(Event::Authenticate { conn, token, client });
         }
+    }
+
+    /// Lets a hello wait for the host's answer. Returns false if the connection has sent one before.
+    pub(super) fn await_host(&mut self, conn: ConnId, greeting: Greeting) -> bool {
+        let at = self.clock.now().plus(self.config.auth_timeout);
+        self.conns.hello(conn, greeting.into(), at, &mut self.timers)
     }
 
     /// Answers [`Event::Authenticate`]: the token belongs to this principal.
@@ -98,16 +104,27 @@ impl Runtime {
     ) -> Result<(), Refused> {
         self.input(now, |this| {
             let greeting = this.answered_hello(conn)?;
-            let principal = this.sessions.principal(principal);
-            let outcome = match &greeting.resume {
-                Some(claim) => this.resume(conn, claim, &principal, greeting.request_id.as_deref(), None),
-                None => this.open(conn, &greeting, principal, dialect),
-            };
-            if let Err(fault) = outcome {
-                this.turn_away(conn, greeting.request_id.as_deref(), &fault);
-            }
+            this.answer_hello(conn, &greeting, principal, dialect);
             Ok(())
         })
+    }
+
+    /// Opens or resumes the session that a hello asks for, or turns the connection away.
+    pub(super) fn answer_hello(
+        &mut self,
+        conn: ConnId,
+        greeting: &Greeting,
+        principal: &str,
+        dialect: Option<Dialect>,
+    ) {
+        let principal = self.sessions.principal(principal);
+        let outcome = match &greeting.resume {
+            Some(claim) => self.resume(conn, claim, &principal, greeting.request_id.as_deref(), None),
+            None => self.open(conn, greeting, principal, dialect),
+        };
+        if let Err(fault) = outcome {
+            self.turn_away(conn, greeting.request_id.as_deref(), &fault);
+        }
     }
 
     /// Answers [`Event::Authenticate`]: `UNAUTHENTICATED` for a token that is not valid, `INTERNAL_ERROR` if it could
@@ -126,7 +143,7 @@ impl Runtime {
         })
     }
 
-    fn answered_hello(&mut self, conn: ConnId) -> Result<Box<Greeting>, Refused> {
+    pub(super) fn answered_hello(&mut self, conn: ConnId) -> Result<Box<Greeting>, Refused> {
         self.conns.get_mut(conn).and_then(Conn::take_greeting).ok_or(Refused::Stale)
     }
 

@@ -8,6 +8,7 @@ use core::convert::Infallible;
 
 use serde_json::value::RawValue;
 
+use crate::arcp::runtime::conns::claim::Claim;
 use crate::arcp::wire::body::InvalidBody;
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -28,6 +29,10 @@ slotmap::new_key_type! {
     pub struct ReplayId;
     pub(crate) struct SessionKey;
 }
+
+/// The session that a peer wants to resume. From [`Event::Locate`](crate::arcp::Event::Locate).
+#[derive(Clone, Debug)]
+pub struct Resumed(pub(super) Claim);
 
 /// The number of an amount that a job has reserved, within that job
 /// ([`Runtime::reserve`](crate::arcp::Runtime::reserve)). They count from 1 in each run of the job.

@@ -4,7 +4,7 @@
 //! ```text
 //!  handle_frame     dispatch.rs   hello.rs resume.rs | submit.rs retry.rs | cancel.rs | question_answer.rs | list.rs ...
 //!  handle_timeout   timeout.rs                |
-//!  host commands    answer.rs emit.rs result.rs delegate.rs authorize.rs approve.rs ask.rs rotate.rs revoke.rs replay.rs
+//!  host commands    answer.rs handover.rs emit.rs result.rs delegate.rs authorize.rs approve.rs ask.rs rotate.rs revoke.rs replay.rs
 //!                                             |
 //!  components       Conns  Sessions  Jobs  Agents  Idempotency  Credentials  Durability  Replays
 //!                                             |
@@ -40,6 +40,7 @@ mod end;
 pub(crate) mod event;
 mod evict;
 mod flush;
+pub(crate) mod handover;
 mod hello;
 mod history;
 pub(crate) mod host;
@@ -70,8 +71,10 @@ mod retry;
 mod revoke;
 mod rotate;
 mod sessions;
+pub(crate) mod shard;
 mod shares;
 mod shutdown;
+mod slots;
 pub(crate) mod stats;
 mod stored;
 mod submit;
@@ -169,7 +172,7 @@ impl Runtime {
             conns: Conns::default(),
             sessions: Sessions::default(),
             jobs: Jobs::default(),
-            agents: Agents::default(),
+            agents: Agents::new(config.shards > 1),
             idempotency: Idempotency::default(),
             credentials: Credentials::default(),
             durability: Durability::new(&config),

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Runtime;
-use super::conns::conn::Claim;
+use super::conns::claim::Claim;
 use super::conns::state::ConnState;
 use super::event::{Event, ReplayRange};
 use super::host::{ConnId, JobKey, Refused, ReplayId, SessionKey};

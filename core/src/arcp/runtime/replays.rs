@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use slotmap::SlotMap;
 
 use crate::arcp::runtime::config::Limits;
-use crate::arcp::runtime::conns::conn::Claim;
+use crate::arcp::runtime::conns::claim::Claim;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, JobKey, Refused, ReplayId, SessionKey};
 use crate::arcp::runtime::timers::{Deadline, Timers};

@@ -4,7 +4,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 
 use super::Runtime;
-use super::conns::conn::{Claim, Conn, Greeting};
+use super::conns::claim::Claim;
+use super::conns::conn::{Conn, Greeting};
 use super::dispatch::Request;
 use super::hello::{bearer, claim};
 use super::host::{ConnId, SessionKey, Via};
@@ -27,9 +28,13 @@ impl Runtime {
             self.authenticate(request.conn, greeting, token, String::new());
             return Ok(());
         }
+        let principal = self.owner_of_claim(&claim);
+        if principal.is_none() && self.config.shards > 1 {
+            self.locate(request.conn, request.id, claim);
+            return Ok(());
+        }
         self.conns.hello_by_token(request.conn);
-        let session = self.sessions.claimed(&claim).and_then(|key| self.sessions.get(key));
-        let principal = session.map(|session| session.principal().clone()).ok_or_else(gone)?;
+        let principal = principal.ok_or_else(gone)?;
         self.resume(request.conn, &claim, &principal, Some(request.id), None)
     }
 
@@ -110,7 +115,7 @@ impl Runtime {
 }
 
 /// The error for every resume that is refused, whatever the reason.
-fn gone() -> Fault {
+pub(super) fn gone() -> Fault {
     Fault::new(
         ErrorCode::ResumeWindowExpired,
         "there is no session to resume with this id and token; open a new session",

@@ -1,6 +1,7 @@
 //! Numbers for metrics: what a runtime holds, and what it has counted.
 
 use alloc::string::String;
+use core::ops::AddAssign;
 use core::time::Duration;
 
 use crate::arcp::wire::error::ErrorCode;
@@ -148,5 +149,79 @@ impl Ends {
             FinalStatus::Cancelled => &mut self.cancelled,
             FinalStatus::TimedOut => &mut self.timed_out,
         } += 1;
+    }
+}
+
+// The numbers of several runtimes of one host.
+
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Stats) {
+        let Stats {
+            connections,
+            sessions_live,
+            sessions_detached,
+            jobs_pending,
+            jobs_running,
+            jobs_cancelling,
+            jobs_kept,
+            questions_open,
+            bytes_held,
+            totals,
+        } = other;
+        self.connections += connections;
+        self.sessions_live += sessions_live;
+        self.sessions_detached += sessions_detached;
+        self.jobs_pending += jobs_pending;
+        self.jobs_running += jobs_running;
+        self.jobs_cancelling += jobs_cancelling;
+        self.jobs_kept += jobs_kept;
+        self.questions_open += questions_open;
+        self.bytes_held += bytes_held;
+        self.totals += totals;
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        let Totals { sessions, resumes, jobs, events, blocked, back_pressure, ended, refused } = other;
+        self.sessions += sessions;
+        self.resumes += resumes;
+        self.jobs += jobs;
+        self.events += events;
+        self.blocked += blocked;
+        self.back_pressure += back_pressure;
+        self.ended += ended;
+        self.refused.iter_mut().zip(refused).for_each(|(count, more)| *count += more);
+    }
+}
+
+/// Adds the numbers of the same agent in another runtime.
+impl AddAssign for AgentStats {
+    fn add_assign(&mut self, other: AgentStats) {
+        let AgentStats { name, jobs_waiting, jobs_running, counts } = other;
+        debug_assert_eq!(self.name, name, "the agent is the same");
+        self.jobs_waiting += jobs_waiting;
+        self.jobs_running += jobs_running;
+        self.counts += counts;
+    }
+}
+
+impl AddAssign for AgentCounts {
+    fn add_assign(&mut self, other: AgentCounts) {
+        let AgentCounts { jobs, waits, runs, ended } = other;
+        self.jobs += jobs;
+        self.waits += waits;
+        self.runs += runs;
+        self.ended += ended;
+    }
+}
+
+impl AddAssign for Ends {
+    fn add_assign(&mut self, other: Ends) {
+        let Ends { success, error, cancelled, timed_out } = other;
+        self.success += success;
+        self.error += error;
+        self.cancelled += cancelled;
+        self.timed_out += timed_out;
     }
 }

@@ -1,5 +1,6 @@
 //! All connections of a runtime.
 
+pub(crate) mod claim;
 pub(crate) mod conn;
 pub(crate) mod credit;
 mod pause;
@@ -101,6 +102,28 @@ impl Conns {
         let place = self.ungreeted.next();
         let id = self.table.insert(Conn::new(via, place, now));
         self.ungreeted.insert(place, id, address.map(Origin::of));
+        id
+    }
+
+    /// Removes and returns a connection whose hello waits for the host's answer.
+    pub(super) fn release(&mut self, id: ConnId, timers: &mut Timers) -> Option<Conn> {
+        if !self.table.get(id)?.awaits_host() {
+            return None;
+        }
+        let mut conn = self.table.remove(id)?;
+        conn.clear_deadlines(id, timers);
+        self.ungreeted.remove(conn.place());
+        Some(conn)
+    }
+
+    /// Adds a connection that another runtime has released. The hellos of both are counted by that one.
+    pub(super) fn adopt(&mut self, mut conn: Conn) -> ConnId {
+        let place = self.ungreeted.next();
+        conn.arrive(place);
+        self.hellos = self.hellos.max(conn.hello_order());
+        let id = self.table.insert(conn);
+        self.ungreeted.insert(place, id, None);
+        self.touch(id);
         id
     }
 

@@ -354,4 +354,22 @@ impl Restored {
     pub const fn is_clean(&self) -> bool {
         self.repeated == 0 && self.ignored == 0
     }
+
+    /// Returns what two runtimes of one host were restored from: the numbers added, the later time, and the greater number of
+    /// a record.
+    #[must_use]
+    pub fn and(self, other: Restored) -> Restored {
+        Restored {
+            last_store: self.last_store.max(other.last_store),
+            applied: self.applied + other.applied,
+            repeated: self.repeated + other.repeated,
+            ignored: self.ignored + other.ignored,
+            interrupted: self.interrupted + other.interrupted,
+            rerun: self.rerun + other.rerun,
+            waiting: self.waiting + other.waiting,
+            unrevoked: self.unrevoked + other.unrevoked,
+            unanswered: self.unanswered + other.unanswered,
+            now: self.now.max(other.now),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use slotmap::SlotMap;
 use self::log::Entry;
 use self::session::{Opening, Session};
 use self::state::SessionState;
-use super::conns::conn::Claim;
+use super::conns::claim::Claim;
 use super::host::{ConnId, SessionKey};
 use super::memory::{Charges, Holder as _, Memory};
 use super::shares::Shares;

@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
+use super::claim::Claim;
 use super::credit::{Credit, Outstanding, Written};
 use super::pause::Pause;
 use super::replies::{Replies, Reply};
@@ -18,8 +19,6 @@ use crate::arcp::runtime::host::{ConnId, SessionKey, Via};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::Features;
-use crate::arcp::wire::ids::SessionUlid;
-use crate::digest::Digest;
 use crate::time::Time;
 
 /// Malformed frames are counted over this many microseconds.
@@ -31,19 +30,6 @@ pub(crate) struct Greeting {
     pub(crate) request_id: Option<Box<str>>,
     pub(crate) features: Features,
     pub(crate) resume: Option<Claim>,
-}
-
-/// The claims of a resume.
-#[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    /// The session; `None` if it is found by its token.
-    pub(crate) session: Option<SessionUlid>,
-    /// Whether a session was named that cannot be one of this runtime.
-    pub(crate) foreign: bool,
-    /// SHA-256 of the resume token.
-    pub(crate) token: Digest,
-    /// The last event the client has.
-    pub(crate) last: u64,
 }
 
 /// The close code and reason of a connection.
@@ -207,6 +193,17 @@ impl Conn {
     /// Removes and returns the hello that the host has answered.
     pub(crate) fn take_greeting(&mut self) -> Option<Box<Greeting>> {
         if self.state == ConnState::Authenticating { self.greeting.take() } else { None }
+    }
+
+    /// Whether its hello waits for the host's answer.
+    pub(super) fn awaits_host(&self) -> bool {
+        self.state == ConnState::Authenticating && self.greeting.is_some()
+    }
+
+    /// Takes its place in another runtime.
+    pub(super) fn arrive(&mut self, place: Place) {
+        self.place = place;
+        self.touched = false;
     }
 
     pub(super) fn admit(&mut self, session: SessionKey, now: Time) -> bool {
