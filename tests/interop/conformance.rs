@@ -1,4 +1,4 @@
-//! `nuncio conformance` with each of our drivers and with the Python SDK, and our client on smol with its other half.
+//! `nuncio conformance` with each of our drivers, on tokio with four shards, and with the Python SDK, and our client on smol with its other half.
 //!
 //! What the Python runtime does not pass is compared with a list (`py/conformance.txt`); the columns of the README are those
 //! that were measured.
@@ -18,7 +18,8 @@ const WINDOW: &str = "§6.3/window-expired";
 
 fn ours(driver: &str, flags: &[&str]) -> Server {
     let mut command = Command::new(example("interop_agents"));
-    command.args(["--port", "0", "--driver", driver]).args(flags);
+    let shards = if driver == "tokio" { "4" } else { "1" };
+    command.args(["--port", "0", "--driver", driver, "--shards", shards]).args(flags);
     Server::start(command)
 }
 

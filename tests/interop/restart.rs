@@ -1,4 +1,5 @@
-//! The unmodified Python client across a runtime that is killed and started again with the same journal, on both drivers.
+//! The unmodified Python client across a runtime that is killed and started again with the same journal, on both drivers:
+//! on tokio with four shards and as many journals.
 
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ fn run(driver: &str, case: &str) {
     }
     let directory = TempDir::new();
     let (server, journal) = (example("interop_agents"), directory.file("journal"));
-    let server = format!("'{}' --driver {driver}", server.display());
+    // Those of the client are in the last shard.
+    let shards = if driver == "tokio" { 4 } else { 1 };
+    let server = format!("'{}' --driver {driver} --shards {shards}", server.display());
     let journal = journal.to_str().expect("the path of the temporary directory is UTF-8");
     let arguments = ["--server", &server, "--journal", journal, "--case", case];
     let outcome = script(&format!("{SCRIPT}.py"), &arguments, Duration::from_secs(150));

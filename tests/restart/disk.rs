@@ -88,7 +88,7 @@ pub(crate) fn full_at_run_time(smol: bool, room: u64, again: bool) {
 }
 
 fn serve(smol: bool, directory: &TempDir, issuer: String) -> Serve {
-    Serve { smol, full: true, small: false, logs: true, journal: directory.file("journal"), issuer }
+    Serve { smol, full: true, small: false, logs: true, shards: 1, journal: directory.file("journal"), issuer }
 }
 
 /// Returns a command that starts a server whose writes fail beyond the limit, instead of ending it with a signal.

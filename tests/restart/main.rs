@@ -71,6 +71,8 @@ fn killed(lane: u32) -> Tally {
         full: lane.is_multiple_of(2),
         small: lane >= LANES / 2,
         logs: false,
+        // Those of alice and of bob are neither the first nor the same.
+        shards: if lane % 4 >= 2 { 4 } else { 1 },
         journal: directory.file("journal"),
         issuer: String::new(),
     };

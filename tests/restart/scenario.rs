@@ -120,8 +120,13 @@ pub(crate) fn run(mut serve: Serve, points: &[(KillPoint, u32)]) -> Tally {
         assert_complete(client);
         reruns += assert_gone_on(client);
     }
-    let mut tally =
-        Tally { kills: points.len(), reruns, credentials, records: check_journal(&serve.journal), ..Tally::default() };
+    let mut tally = Tally {
+        kills: points.len(),
+        reruns,
+        credentials,
+        records: serve.journals().map(|journal| check_journal(&journal)).sum(),
+        ..Tally::default()
+    };
     for client in clients {
         tally.jobs += client.submits.len();
         tally.events += client.ledger.len();

@@ -25,6 +25,8 @@ pub(crate) struct Serve {
     pub(crate) small: bool,
     /// Whether warnings are logged to stdout.
     pub(crate) logs: bool,
+    pub(crate) shards: u32,
+    /// The journal of the first shard.
     pub(crate) journal: PathBuf,
     /// The address of the issuer of credentials.
     pub(crate) issuer: String,
@@ -39,20 +41,30 @@ impl Serve {
             flag("full", self.full),
             flag("small", self.small),
             flag("logs", self.logs),
+            self.shards.to_string(),
             self.journal.display().to_string(),
             self.issuer.clone(),
         ]
     }
 
     pub(crate) fn parse(arguments: &[String]) -> Option<Serve> {
-        let [serve, smol, full, small, logs, journal, issuer] = arguments else { return None };
+        let [serve, smol, full, small, logs, shards, journal, issuer] = arguments else { return None };
         (serve == "serve").then(|| Serve {
             smol: smol == "smol",
             full: full == "full",
             small: small == "small",
             logs: logs == "logs",
+            shards: shards.parse().unwrap(),
             journal: journal.into(),
             issuer: issuer.clone(),
+        })
+    }
+
+    /// The journals of all shards, in their order.
+    pub(crate) fn journals(&self) -> impl Iterator<Item = PathBuf> {
+        (0..self.shards).map(|shard| match shard {
+            0 => self.journal.clone(),
+            _ => self.journal.with_extension(shard.to_string()),
         })
     }
 
@@ -87,7 +99,8 @@ impl Serve {
 
     fn offer<D: Driver>(&self, builder: ServerBuilder<D>) -> Result<ServerBuilder<D>, String> {
         let sync = if self.full { Sync::Full } else { Sync::Normal };
-        let journal = SqliteJournal::open(&self.journal, SqliteOptions { sync, ..SqliteOptions::default() });
+        let open = |file: PathBuf| SqliteJournal::open(&file, SqliteOptions { sync, ..SqliteOptions::default() });
+        let journals: Result<Vec<_>, _> = self.journals().map(open).collect();
         let issuer = IssuerClient::at(&self.issuer);
         let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-bob", "bob");
         // At the end the clients repeat all their submits.
@@ -99,7 +112,8 @@ impl Serve {
         Ok(builder
             .config(config)
             .verifier(tokens)
-            .journal(journal.map_err(|error| error.to_string())?)
+            .shards(self.shards)
+            .journals(journals.map_err(|error| error.to_string())?)
             .agent("talk", talk)
             .agent("stream", stream)
             .agent("delegate", delegate)

@@ -19,6 +19,7 @@ mod responding;
 mod results;
 mod resume;
 mod serve;
+mod shards;
 mod shutdown;
 mod support;
 mod tls;

@@ -28,7 +28,7 @@ const fn at(
     Mutation { name, file, original, replacement, suite: Suite::Tests(tests) }
 }
 
-pub(super) const DRIVERS: [Mutation; 40] = [
+pub(super) const DRIVERS: [Mutation; 44] = [
     at(
         LINK,
         "link: the code of the peer's close is dropped",
@@ -159,15 +159,43 @@ pub(super) const DRIVERS: [Mutation; 40] = [
         pair("smol_tokio::suite::shutdown::"),
         "a shutdown does not wait for running jobs",
         "drivers/shared/src/arcp/server/mod.rs",
-        "match timeout(&*hub.parts.io, drain, hub.drained()).await {",
-        "match timeout(&*hub.parts.io, drain / 1_000_000, hub.drained()).await {",
+        "match timeout(&*front.parts.io, drain, all_drained).await {",
+        "match timeout(&*front.parts.io, drain / 1_000_000, all_drained).await {",
     ),
     at(
         pair("smol_tokio::suite::journal::"),
         "a shutdown returns before its journal is closed",
         "drivers/shared/src/arcp/server/mod.rs",
-        "        timeout(&*hub.parts.io, LAST_COMMIT, journal.ended()).await;",
-        "        let _ = LAST_COMMIT;",
+        "    timeout(&*front.parts.io, LAST_COMMIT, ended).await;",
+        "    let _ = (LAST_COMMIT, ended);",
+    ),
+    at(
+        pair("smol_tokio::suite::shards::"),
+        "shards: a peer that leaves on the way is kept",
+        "drivers/shared/src/arcp/server/relocation.rs",
+        "        !self.has_ended.load(Ordering::SeqCst)",
+        "        self.seat.get().is_some()",
+    ),
+    at(
+        pair("smol_tokio::suite::shards::"),
+        "shards: a connection stays on the thread in which it began",
+        "drivers/shared/src/arcp/server/connection.rs",
+        "        self.relocation.as_ref()?.news().map(|seat| Arc::clone(&seat.hub.parts.io))",
+        "        self.relocation.as_ref()?.news().map(|_| Arc::clone(&self.hub.parts.io))",
+    ),
+    at(
+        pair("smol_tokio::suite::shards::"),
+        "shards: a slot is lent to the same shard again and again",
+        "drivers/shared/src/arcp/server/slots.rs",
+        "        let next = agent.waiting.pop_front();",
+        "        let next = agent.waiting.front().copied();",
+    ),
+    at(
+        pair("smol_tokio::suite::shards::"),
+        "shards: a journal is taken for that of another shard",
+        "drivers/shared/src/arcp/journal/mod.rs",
+        "            Some(found) if found == self => Ok(Assigned::Again),",
+        "            Some(found) if found.of == self.of => Ok(Assigned::Again),",
     ),
     at(
         pair("smol_tokio::suite::jobs::"),

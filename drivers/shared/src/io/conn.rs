@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use futures_lite::AsyncRead;
 use futures_lite::future::{or, yield_now};
+use futures_lite::io::{ReadHalf, WriteHalf};
 #[cfg(any(feature = "cap", feature = "caracal"))]
 use futures_lite::{AsyncWrite, AsyncWriteExt as _};
 use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Utf8Bytes, code};
@@ -50,7 +51,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// Carries one connection to its end.
+/// Carries one connection to its end, on the thread `io`. It is not one that moves to another thread.
 pub(crate) async fn run<P: Port>(
     io: Arc<dyn Io>,
     stream: Stream,
@@ -59,37 +60,80 @@ pub(crate) async fn run<P: Port>(
     port: Arc<P>,
     patience: Patience,
 ) {
-    let (mut input, output) = futures_lite::io::split(stream);
-    let output = Arc::new(Output::new(Arc::clone(&link), Arc::clone(&pipe), Arc::clone(&port), output));
-    if port.is_written_anywhere() {
-        let outlet: Arc<dyn Outlet> = Arc::<Output<P, _>>::clone(&output);
-        pipe.set_outlet(Arc::downgrade(&outlet));
+    let moved = Carried::new(stream, link, pipe, port, patience).run(&io).await;
+    debug_assert!(moved.is_none(), "its port moves it");
+}
+
+/// A connection whose stream is open.
+pub(crate) struct Carried<P> {
+    input: ReadHalf<Stream>,
+    output: Arc<Output<P, WriteHalf<Stream>>>,
+    link: Arc<Mutex<Link>>,
+    pipe: Arc<Pipe>,
+    port: Arc<P>,
+    patience: Patience,
+    /// Frames that the machine has not taken.
+    frames: VecDeque<Utf8Bytes>,
+    /// What the machine was told last about unread bytes.
+    unread: usize,
+}
+
+impl<P: Port> Carried<P> {
+    pub(crate) fn new(
+        stream: Stream,
+        link: Arc<Mutex<Link>>,
+        pipe: Arc<Pipe>,
+        port: Arc<P>,
+        patience: Patience,
+    ) -> Carried<P> {
+        let (input, output) = futures_lite::io::split(stream);
+        let output = Arc::new(Output::new(Arc::clone(&link), Arc::clone(&pipe), Arc::clone(&port), output));
+        if port.is_written_anywhere() {
+            let outlet: Arc<dyn Outlet> = Arc::<Output<P, _>>::clone(&output);
+            pipe.set_outlet(Arc::downgrade(&outlet));
+        }
+        Carried { input, output, link, pipe, port, patience, frames: VecDeque::new(), unread: 0 }
     }
-    let (done, written) = oneshot::channel::<()>();
-    let abort = CancelOnDrop(CancellationToken::new());
-    let aborted = abort.0.clone();
-    io.spawn(Box::pin(async move {
-        or(aborted.cancelled(), output.run()).await;
-        drop(done);
-    }));
-    let mut reader = Reader {
-        io: &*io,
-        link: &link,
-        pipe: &pipe,
-        port: &*port,
-        patience,
-        deadline: None,
-        greeted: false,
-        lane: None,
-        unread: 0,
-    };
-    let closed = reader.run(&mut input).await;
-    let in_time = reader.deadline.as_ref().is_none_or(|deadline| monotonic() < deadline.at);
-    port.ended(&closed);
-    pipe.finish();
-    if in_time && timeout(&*io, patience.linger, written).await.is_some() && port.lingers() {
-        // If a socket is closed with unread input, the system discards output that the peer has not read yet.
-        timeout(&*io, patience.linger, discard(&mut input)).await;
+
+    /// Carries the connection on the thread `io`: to its end, or until another thread has to, which is returned.
+    pub(crate) async fn run(&mut self, io: &Arc<dyn Io>) -> Option<Arc<dyn Io>> {
+        let (done, written) = oneshot::channel::<()>();
+        let abort = CancelOnDrop(CancellationToken::new());
+        let (aborted, output) = (abort.0.clone(), Arc::clone(&self.output));
+        io.spawn(Box::pin(async move {
+            or(aborted.cancelled(), output.run()).await;
+            drop(done);
+        }));
+        let Carried { input, link, pipe, port, patience, frames, unread, .. } = self;
+        let patience = *patience;
+        let mut reader = Reader {
+            io: &**io,
+            link,
+            pipe,
+            port: &**port,
+            patience,
+            deadline: None,
+            greeted: false,
+            lane: None,
+            unread,
+        };
+        let closed = match reader.run(input, frames).await {
+            Read::Closed(closed) => closed,
+            Read::Moves(io) => {
+                abort.0.cancel();
+                // The channel closes once the writer has ended.
+                let _ended = written.await;
+                return Some(io);
+            }
+        };
+        let in_time = reader.deadline.as_ref().is_none_or(|deadline| monotonic() < deadline.at);
+        port.ended(&closed);
+        pipe.finish();
+        if in_time && timeout(&**io, patience.linger, written).await.is_some() && port.lingers() {
+            // If a socket is closed with unread input, the system discards output that the peer has not read yet.
+            timeout(&**io, patience.linger, discard(input)).await;
+        }
+        None
     }
 }
 
@@ -114,6 +158,14 @@ impl Deadline {
     }
 }
 
+/// Why a reader ends.
+enum Read {
+    /// The connection has ended.
+    Closed(Closed),
+    /// Another thread carries it on.
+    Moves(Arc<dyn Io>),
+}
+
 /// Why a reader continues.
 enum Woken {
     Late,
@@ -131,31 +183,34 @@ struct Reader<'a, P> {
     deadline: Option<Deadline>,
     greeted: bool,
     lane: Option<Arc<Lane>>,
-    /// What the machine was told last about unread bytes.
-    unread: usize,
+    unread: &'a mut usize,
 }
 
 impl<P: Port> Reader<'_, P> {
-    async fn run<R: AsyncRead + Unpin>(&mut self, input: &mut R) -> Closed {
-        let mut frames = VecDeque::new();
+    async fn run<R: AsyncRead + Unpin>(&mut self, input: &mut R, frames: &mut VecDeque<Utf8Bytes>) -> Read {
         if let Some(open) = self.patience.open {
             self.deadline = Some(Deadline::after(self.io, open));
         }
         loop {
+            if !self.greeted
+                && let Some(io) = self.port.moves_to()
+            {
+                return Read::Moves(io);
+            }
             let batch = self.batch();
-            let ended = self.poll_link(&mut frames, batch);
+            let ended = self.poll_link(frames, batch);
             let full = batch > 0 && frames.len() >= batch;
-            let goes_on = !frames.is_empty() && self.take_turn(&mut frames).await;
+            let goes_on = !frames.is_empty() && self.take_turn(frames).await;
             self.report_unread();
             if let Some(closed) = ended {
                 // On a link of lines the machine can still answer a faulty line.
                 if closed.cause == Cause::Fault && lock(self.link).is_open() {
                     self.port.spoiled(&closed);
                 }
-                return closed;
+                return Read::Closed(closed);
             }
             if self.pipe.is_broken() {
-                return lost("writing to the connection failed");
+                return Read::Closed(lost("writing to the connection failed"));
             }
             if self.pipe.is_closing() {
                 frames.clear();
@@ -190,7 +245,7 @@ impl<P: Port> Reader<'_, P> {
                 Woken::Input(receive(input, self.link).await)
             };
             match or(late, or(told, read)).await {
-                Woken::Late => return lost("the peer did not answer in time"),
+                Woken::Late => return Read::Closed(lost("the peer did not answer in time")),
                 Woken::Pipe => {}
                 Woken::Input(Ok(bytes)) => {
                     if let Some(lane) = &self.lane {
@@ -200,7 +255,7 @@ impl<P: Port> Reader<'_, P> {
                 Woken::Input(Err(error)) => {
                     let closed = lost(&error.to_string());
                     self.port.failed(error);
-                    return closed;
+                    return Read::Closed(closed);
                 }
             }
         }
@@ -237,8 +292,8 @@ impl<P: Port> Reader<'_, P> {
     fn report_unread(&mut self) {
         let unread = lock(self.link).unread();
         let unread = if self.greeted { unread - unread % UNREAD_STEP } else { unread };
-        if unread != self.unread {
-            self.unread = unread;
+        if unread != *self.unread {
+            *self.unread = unread;
             self.port.unread(unread);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nuncio_link::{Closed, Request, Utf8Bytes};
 
+use super::driver::Io;
 use super::lane::Lane;
 
 /// The machine at the other end of a connection.
@@ -24,6 +25,11 @@ pub(crate) trait Port: Send + Sync + 'static {
     /// decides about one.
     fn is_greeted(&self) -> bool {
         true
+    }
+    /// Returns the thread that carries the connection from now on, once that is not the one that does so. It is called until the
+    /// machine knows who the peer is.
+    fn moves_to(&self) -> Option<Arc<dyn Io>> {
+        None
     }
     /// Whether the machine takes the next frame of a peer that it does not know.
     fn is_reading(&self) -> bool {

@@ -55,9 +55,13 @@ struct Options {
     /// Jobs of one agent that run at once; further ones wait as pending
     #[arg(long, value_name = "N")]
     max_concurrent_jobs: Option<u32>,
-    /// Keep sessions, jobs and events in this file, so that they outlive the process
+    /// Keep sessions, jobs and events in this file, so that they outlive the process. Further shards keep theirs in FILE.1 and
+    /// so on
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// The number of shards
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    shards: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -107,9 +111,15 @@ impl Options {
             builder = agents::NAMES.iter().fold(builder, |builder, name| builder.max_concurrent(name, jobs));
         }
         if let Some(file) = &self.journal {
-            builder = builder.journal(SqliteJournal::open(file, SqliteOptions::default())?);
+            let files = (0..self.shards).map(|shard| match shard {
+                0 => file.clone(),
+                _ => PathBuf::from(format!("{}.{shard}", file.display())),
+            });
+            let journals: Result<Vec<_>, _> =
+                files.map(|file| SqliteJournal::open(&file, SqliteOptions::default())).collect();
+            builder = builder.journals(journals?);
         }
-        builder.build()
+        builder.shards(self.shards).build()
     }
 
     /// Serves the agents with a driver until a signal arrives.

@@ -45,6 +45,23 @@ pub struct JournalHealth {
     pub error: Option<String>,
 }
 
+impl JournalHealth {
+    /// Returns how two journals of a server do, taken together: their bytes and commits added, the longer of their times, and the
+    /// failure of the one that fails the longest.
+    pub(crate) fn and(mut self, other: &JournalHealth) -> JournalHealth {
+        let longest = if other.failing_for > self.failing_for { other } else { &self };
+        let (failing_for, error) = (longest.failing_for, longest.error.clone());
+        self.commits += other.commits;
+        JournalHealth {
+            bytes: self.bytes.zip(other.bytes).map(|(ours, theirs)| ours + theirs),
+            commits: self.commits,
+            last_commit: self.last_commit.max(other.last_commit),
+            failing_for,
+            error,
+        }
+    }
+}
+
 /// What the thread of a journal and its server tell each other about it.
 #[derive(Debug, Default)]
 pub(crate) struct Health(Mutex<Inner>);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use nuncio_core::arcp::{Record, ReplayRange};
 
 use super::retention::Retention;
-use super::{Journal, JournalError, Replayed};
+use super::{Assigned, Journal, JournalError, Replayed, Shard};
 use crate::io::sync::lock;
 
 /// A journal in memory, for tests and for servers that are stopped and started again within one process. Clones share
@@ -19,6 +19,7 @@ pub struct MemoryJournal {
 struct Records {
     all: Vec<(u64, Record)>,
     retention: Retention,
+    shard: Option<Shard>,
     /// The number of records after the last compaction.
     compacted: usize,
 }
@@ -32,6 +33,7 @@ impl MemoryJournal {
     /// Returns a copy of the journal, as a crash at this moment would leave it.
     pub fn snapshot(&self) -> MemoryJournal {
         let copy = MemoryJournal::new();
+        lock(&copy.records).shard = lock(&self.records).shard;
         for (seq, record) in &lock(&self.records).all {
             lock(&copy.records).push(*seq, record.clone());
         }
@@ -45,6 +47,14 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
+    fn assign(&mut self, shard: Shard) -> Result<Assigned, JournalError> {
+        let mut records = lock(&self.records);
+        let known = records.shard.or((!records.all.is_empty()).then_some(Shard::ONLY));
+        let assigned = shard.check(known)?;
+        records.shard = Some(shard);
+        Ok(assigned)
+    }
+
     fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
         for (seq, record) in self.records() {
             if !each(seq, record) {
@@ -77,7 +87,7 @@ impl Journal for MemoryJournal {
         let mut records = lock(&self.records);
         // A pass reads all records, so it waits until there are twice as many as after the last pass.
         if records.all.len() > 1024 + 2 * records.compacted {
-            let Records { all, retention, compacted } = &mut *records;
+            let Records { all, retention, compacted, .. } = &mut *records;
             (*all, _) = retention.divide(std::mem::take(all), true);
             *compacted = all.len();
         }

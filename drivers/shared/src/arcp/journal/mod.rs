@@ -53,6 +53,18 @@ pub use sqlite::{Committed, DiskSpace, JournalContents, JournalStats, SqliteJour
 /// }
 /// ```
 pub trait Journal: Send + 'static {
+    /// Notes of which shard the records are. It is called first, at every start of a server.
+    ///
+    /// By default, a journal cannot be one of several.
+    ///
+    /// Errors: [`JournalError::OtherShard`] if the journal has records of another shard, or of another number of shards.
+    fn assign(&mut self, shard: Shard) -> Result<Assigned, JournalError> {
+        if shard == Shard::ONLY {
+            return Ok(Assigned::Again);
+        }
+        Err(JournalError::Io("a journal of this kind cannot be one of several".to_owned()))
+    }
+
     /// Calls `each` with every record, in the order of their numbers, until it returns false.
     fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError>;
 
@@ -78,6 +90,44 @@ pub trait Journal: Send + 'static {
     fn compact_step(&mut self) -> Result<bool, JournalError> {
         Ok(false)
     }
+}
+
+/// One of the shards of a server: [`ServerBuilder::shards`](crate::arcp::ServerBuilder::shards).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Its number, from 0 on.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Shard {
+    /// The shard of a server that has no other.
+    pub const ONLY: Shard = Shard { number: 0, of: 1 };
+
+    /// Returns whether a journal that has the records of `found`, if any, can have those of this shard.
+    fn check(self, found: Option<Shard>) -> Result<Assigned, JournalError> {
+        match found {
+            None => Ok(Assigned::New),
+            Some(found) if found == self => Ok(Assigned::Again),
+            Some(found) => Err(JournalError::OtherShard { found, wanted: self }),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "shard {} of {}", u64::from(self.number) + 1, self.of)
+    }
+}
+
+/// Whether a journal was one of a shard before. From [`Journal::assign`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assigned {
+    /// It was new.
+    New,
+    /// It was one of this shard.
+    Again,
 }
 
 /// The answer to a [`ReplayRange`].
@@ -125,6 +175,21 @@ pub enum JournalError {
         /// The version that this program reads.
         known: u64,
     },
+    /// The journal has the records of another shard.
+    #[error(
+        "the journal is that of {found}, and was opened as that of {wanted}; principals would lose their jobs, so start the server with as many shards as before, or begin new journals elsewhere"
+    )]
+    OtherShard {
+        /// The shard whose records it has.
+        found: Shard,
+        /// The shard for which it was opened.
+        wanted: Shard,
+    },
+    /// The journal of one shard is new, and those of others are not: it may have been lost.
+    #[error(
+        "the journal of {0} is new, while those of other shards are not; restore it from a copy, or begin all of them anew"
+    )]
+    NewShard(Shard),
     /// Any other error of the system.
     #[error("the journal cannot be used: {0}")]
     Io(String),
@@ -138,6 +203,8 @@ impl JournalError {
             | JournalError::Gone(_)
             | JournalError::Foreign(_)
             | JournalError::Damaged(_)
+            | JournalError::OtherShard { .. }
+            | JournalError::NewShard(_)
             | JournalError::Version { .. } => true,
             JournalError::Locked(_) | JournalError::Busy | JournalError::Full | JournalError::Io(_) => false,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_core::arcp::{ConnId, JobKey, RevocationId};
+use nuncio_core::arcp::{ConnId, JobKey, Resumed, RevocationId};
 use tracing::Span;
 
 use super::provision::{Grant, Revocation};
@@ -15,6 +15,12 @@ use crate::io::pipe::Pipe;
 pub(crate) trait Host {
     /// Finds the principal of a hello.
     fn authenticate(&self, conn: ConnId, claim: Claim);
+    /// Finds the shard that has the session which a connection resumes.
+    fn locate(&self, conn: ConnId, resumed: Resumed);
+    /// Lends a slot of an agent to the machine, as soon as one is free.
+    fn want_slot(&self, agent: &str);
+    /// Takes a slot of an agent back.
+    fn free_slot(&self, agent: &str);
     /// Issues credentials for a job.
     fn provision(&self, job: JobKey, grant: Grant);
     /// Revokes a credential.

@@ -10,15 +10,18 @@ use tracing::{debug, warn};
 
 use super::Server;
 use super::error::BuildError;
-use super::hub::{Hub, Parts};
+use super::hub::{Hub, Parts, Place};
+use super::life::Life;
 use super::provision::{DynProvisioner, Provisioner};
+use super::shards::Shards;
+use super::slots::Slots;
 use crate::arcp::agent::registry::Registry;
 use crate::arcp::agent::run::Runner;
 use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, JobContext};
-use crate::arcp::journal::{self, Journal, Orders, worker};
+use crate::arcp::journal::{self, Assigned, Journal, JournalError, Orders, Shard, worker};
 use crate::auth::{BoxVerifier, Verifier};
 use crate::io::clock::Clock;
-use crate::io::{Driver, descriptors, random};
+use crate::io::{Driver, Io, descriptors, random};
 
 /// Makes a [`Server`]. From [`Server::builder`].
 ///
@@ -45,7 +48,8 @@ pub struct ServerBuilder<D: Driver> {
     registry: Registry,
     verifier: Option<BoxVerifier>,
     provisioner: Option<Arc<dyn DynProvisioner>>,
-    journal: Option<Box<dyn Journal>>,
+    journals: Vec<Box<dyn Journal>>,
+    shards: u32,
     agents: Option<D::Agents>,
     io: Option<Arc<D::Thread>>,
     driver: PhantomData<D>,
@@ -61,7 +65,8 @@ impl<D: Driver> Server<D> {
             registry: Registry::default(),
             verifier: None,
             provisioner: None,
-            journal: None,
+            journals: Vec::new(),
+            shards: 1,
             agents: None,
             io: None,
             driver: PhantomData,
@@ -130,8 +135,40 @@ impl<D: Driver> ServerBuilder<D> {
     /// were waiting for a slot go on waiting, and jobs that were running end with `INTERNAL_ERROR` or are run again, as
     /// [`on_restart`](ServerBuilder::on_restart) says. Credentials of jobs are revoked. While the journal cannot be written, the
     /// server refuses new work and serves everything else.
-    pub fn journal(mut self, journal: impl Journal) -> ServerBuilder<D> {
-        self.journal = Some(Box::new(journal));
+    pub fn journal(self, journal: impl Journal) -> ServerBuilder<D> {
+        self.journals([journal])
+    }
+
+    /// Sets the journals of a server with several [`shards`](ServerBuilder::shards), one for each, in their order. Each says
+    /// which shard of how many it is of, so that [`build`](ServerBuilder::build) refuses them in another order, in another number,
+    /// and if one is new and others are not.
+    pub fn journals<J: Journal>(mut self, journals: impl IntoIterator<Item = J>) -> ServerBuilder<D> {
+        self.journals = journals.into_iter().map(|journal| Box::new(journal) as Box<dyn Journal>).collect();
+        self
+    }
+
+    /// Sets how many shards the server has, to use as many processor cores. Default: 1.
+    ///
+    /// Each shard has a machine, a thread of connections and a [journal](ServerBuilder::journals) of its own, and the sessions
+    /// and jobs of some of the principals: [`shard_of`](nuncio_core::arcp::shard_of) says of which. A connection begins in the
+    /// first shard, and moves to that of its principal before the welcome. What [`Limits`](crate::arcp::Limits) allow all sessions
+    /// together is divided among the shards; [`max_concurrent`](ServerBuilder::max_concurrent) holds for all of them together.
+    ///
+    /// A session sees the jobs of its own shard. So a server with several shards has no operators and no approvers, and a policy
+    /// that [gives](nuncio_core::arcp::Policy::is_private) nobody access to the jobs of others; the default policy does not.
+    ///
+    /// ```
+    /// use nuncio_smol::arcp::journal::MemoryJournal;
+    /// use nuncio_smol::arcp::Server;
+    /// use nuncio_smol::auth::StaticTokens;
+    ///
+    /// let tokens = StaticTokens::new().with("a", "alice@example.com").with("b", "bob@example.com");
+    /// let journals = [MemoryJournal::new(), MemoryJournal::new()];
+    /// let server = Server::builder().verifier(tokens).shards(2).journals(journals).build()?;
+    /// # Ok::<(), nuncio_smol::arcp::BuildError>(())
+    /// ```
+    pub fn shards(mut self, shards: u32) -> ServerBuilder<D> {
+        self.shards = shards;
         self
     }
 
@@ -221,7 +258,8 @@ impl<D: Driver> ServerBuilder<D> {
         self
     }
 
-    /// Sets the thread that carries connections and timers. Default: one of the server's own.
+    /// Sets the thread that carries connections and timers, those of the first shard if there are several. Default: one of the
+    /// server's own.
     pub fn io_thread(mut self, thread: Arc<D::Thread>) -> ServerBuilder<D> {
         self.io = Some(thread);
         self
@@ -233,6 +271,8 @@ impl<D: Driver> ServerBuilder<D> {
         if let Some(fault) = self.registry.fault() {
             return Err(BuildError::Agent(fault));
         }
+        let shards = self.shards.max(1);
+        check_journals(self.journals.len(), shards)?;
         let spawn = D::agents(self.agents).ok_or(BuildError::NoRuntime)?;
         let thread = match self.io {
             Some(thread) => thread,
@@ -241,6 +281,7 @@ impl<D: Driver> ServerBuilder<D> {
         let hooks = D::thread("nuncio-hooks").map_err(BuildError::System)?;
         let mut config = self.config;
         config.provisioner = self.provisioner.is_some();
+        config.shards = shards;
         let sockets = descriptors::for_sockets();
         if config.limits.connections > sockets {
             warn!(
@@ -256,57 +297,111 @@ impl<D: Driver> ServerBuilder<D> {
         if let Some(operations) = self.ask_first {
             config.ask_first = operations;
         }
-        let mut journal = self.journal;
-        let (clock, runtime, restored) = start(config, self.registry.specs().collect(), journal.as_deref_mut())?;
-        let (orders, received) = Orders::new();
-        let parts = Parts {
-            verifier,
-            provisioner: self.provisioner,
-            agents: Box::new(Runner::new(self.registry, spawn)),
-            journal: journal.is_some().then(|| Arc::clone(&orders)),
-            io: thread.clone(),
-            hooks,
-        };
-        let durable = restored.map_or(0, |restored| restored.last_store);
-        let hub = Arc::new(Hub::new(clock, runtime, durable, parts));
-        if let Some(journal) = journal {
-            let hub = Arc::clone(&hub);
-            let thread = std::thread::Builder::new().name("nuncio-journal".to_owned());
-            thread.spawn(move || worker::run(&hub, &orders, &received, journal)).map_err(BuildError::System)?;
+        if shards > 1 && !config.is_private() {
+            return Err(BuildError::SharedJobs { shards });
         }
-        Ok(Server::begin(hub, restored, thread))
+        let specs: Vec<AgentSpec> = self.registry.specs().collect();
+        let common = Arc::new(Shards::new(Slots::of(&specs)));
+        let life = Arc::new(Life::new());
+        let agents = Arc::new(Runner::new(self.registry, spawn));
+        let mut journals = self.journals;
+        let started = start(&config, &specs, &mut journals)?;
+        let mut journals = journals.into_iter();
+        let mut hubs = Vec::new();
+        for (shard, runtime) in (0..).zip(started.runtimes) {
+            let io: Arc<dyn Io> = match shard {
+                0 => thread.clone(),
+                _ => D::thread(&format!("nuncio-io-{shard}")).map_err(BuildError::System)?,
+            };
+            let journal = journals.next();
+            let (orders, received) = Orders::new();
+            let parts = Parts {
+                verifier: verifier.clone(),
+                provisioner: self.provisioner.clone(),
+                agents: Arc::<Runner>::clone(&agents),
+                journal: journal.is_some().then(|| Arc::clone(&orders)),
+                io,
+                hooks: Arc::<D::Thread>::clone(&hooks),
+            };
+            let place = Place { shard, siblings: Arc::<Shards>::clone(&common), life: Arc::clone(&life) };
+            let (runtime, restored) = runtime;
+            let durable = restored.map_or(0, |restored| restored.last_store);
+            let hub = Arc::new(Hub::new(started.clock, runtime, durable, parts, place));
+            if let Some(journal) = journal {
+                let hub = Arc::clone(&hub);
+                let thread = std::thread::Builder::new().name("nuncio-journal".to_owned());
+                thread.spawn(move || worker::run(&hub, &orders, &received, journal)).map_err(BuildError::System)?;
+            }
+            hubs.push(hub);
+        }
+        common.set(&hubs);
+        Ok(Server::begin(hubs, config, started.restored, thread))
     }
 }
 
-/// Makes the machine, from its journal if there is one.
-fn start(
-    mut config: Config,
-    agents: Vec<AgentSpec>,
-    journal: Option<&mut dyn Journal>,
-) -> Result<(Clock, Runtime, Option<Restored>), BuildError> {
-    let seed = random::seed().map_err(BuildError::System)?;
-    let clock = Clock::start();
-    let Some(journal) = journal else {
+/// The machines of the shards, with what each was restored from if there are journals.
+struct Started {
+    clock: Clock,
+    runtimes: Vec<(Runtime, Option<Restored>)>,
+    /// What all of them were restored from.
+    restored: Option<Restored>,
+}
+
+/// Makes the machines, from their journals if there are some.
+fn start(config: &Config, agents: &[AgentSpec], journals: &mut [Box<dyn Journal>]) -> Result<Started, BuildError> {
+    let mut clock = Clock::start();
+    let mut config = config.clone();
+    config.limits = config.limits.divided(config.shards);
+    let mut started = Vec::new();
+    if journals.is_empty() {
         if config.provisioner {
             warn!("without a journal, credentials of jobs are not revoked after a crash of this process");
         }
         config.journal = Journaling::Off;
-        let mut runtime = Runtime::new(config, seed, clock.now());
-        for agent in agents {
-            runtime.register(agent).map_err(|refused| not_valid(&refused))?;
+        for _ in 0..config.shards {
+            let seed = random::seed().map_err(BuildError::System)?;
+            let mut runtime = Runtime::new(config.clone(), seed, clock.now());
+            for agent in agents {
+                runtime.register(agent.clone()).map_err(|refused| not_valid(&refused))?;
+            }
+            started.push((runtime, None));
         }
-        return Ok((clock, runtime, None));
-    };
-    config.journal = Journaling::Readable;
-    let (runtime, restored) =
-        journal::restore(config, agents, seed, clock.now(), journal)?.map_err(|refused| not_valid(&refused))?;
-    debug!(?restored, "restored from the journal");
-    let begun = clock.now();
-    if restored.now.since(begun) > 1_000_000 {
-        let (latest, wall) = (restored.now.to_rfc3339(), begun.to_rfc3339());
-        warn!(latest, wall, "the wall clock shows an earlier time than the journal; was it set back?");
+        return Ok(Started { clock, runtimes: started, restored: None });
     }
-    Ok((clock.no_earlier(restored.now), runtime, Some(restored)))
+    config.journal = Journaling::Readable;
+    let (mut all, mut new) = (None::<Restored>, Vec::new());
+    for (number, journal) in (0..).zip(journals) {
+        let shard = Shard { number, of: config.shards };
+        if journal.assign(shard)? == Assigned::New {
+            new.push(shard);
+        }
+        let seed = random::seed().map_err(BuildError::System)?;
+        let (runtime, restored) = journal::restore(config.clone(), agents.to_vec(), seed, clock.now(), &mut **journal)?
+            .map_err(|refused| not_valid(&refused))?;
+        debug!(shard = shard.number, ?restored, "restored from the journal");
+        all = Some(all.map_or(restored, |others| others.and(restored)));
+        started.push((runtime, Some(restored)));
+    }
+    if let Some(restored) = all {
+        if let Some(shard) = new.first().filter(|_| config.shards > 1 && new.len() < started.len()) {
+            return Err(JournalError::NewShard(*shard).into());
+        }
+        let begun = clock.now();
+        if restored.now.since(begun) > 1_000_000 {
+            let (latest, wall) = (restored.now.to_rfc3339(), begun.to_rfc3339());
+            warn!(latest, wall, "the wall clock shows an earlier time than the journal; was it set back?");
+        }
+        clock = clock.no_earlier(restored.now);
+    }
+    Ok(Started { clock, runtimes: started, restored: all })
+}
+
+/// Checks that every shard has a journal, or none.
+fn check_journals(journals: usize, shards: u32) -> Result<(), BuildError> {
+    if journals == 0 || u32::try_from(journals) == Ok(shards) {
+        return Ok(());
+    }
+    Err(BuildError::Journals { journals, shards })
 }
 
 fn not_valid(refused: &Refused) -> BuildError {

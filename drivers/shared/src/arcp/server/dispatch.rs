@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::{ConnId, Event, Fault, JobKey, Output, Record, Runtime, Via};
+use nuncio_core::arcp::{ConnId, Event, Fault, Handover, JobKey, Output, Record, Refused, Runtime, Via};
 use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
 use tracing::field::display;
 use tracing::{Span, info};
 
 use super::action::Actions;
+use super::conns::Conns;
 use super::gate::Gate;
 use super::log::{LoggedJob, Refusal};
 use super::peers::{Peer, Peers, RefusedClaim};
@@ -19,7 +20,7 @@ use super::provision::{Grant, Revocation};
 use crate::arcp::agent::job::{Attachment, EVENTS_AT_ONCE, Ended, Job};
 use crate::arcp::agent::span;
 use crate::arcp::journal::Replay;
-use crate::auth::{Claim, Explanation, PeerCertificate};
+use crate::auth::{Claim, Explanation};
 use crate::io::Complaints;
 use crate::io::clock::{Reading, WallClock};
 use crate::io::lane::Lanes;
@@ -33,10 +34,8 @@ pub(crate) struct State {
     /// The machine. Its outputs are dispatched after each input.
     pub(crate) runtime: Runtime,
     gate: Gate,
-    conns: HashMap<ConnId, Arc<Pipe>>,
+    pub(super) conns: Conns,
     peers: Peers,
-    /// The certificates of clients that have presented one.
-    certificates: HashMap<ConnId, PeerCertificate>,
     /// Jobs whose agents run.
     jobs: HashMap<JobKey, Arc<Job>>,
     /// Delegated jobs whose parents wait for their end.
@@ -61,6 +60,13 @@ pub(crate) struct State {
     drained: bool,
 }
 
+/// A connection on its way to another shard.
+pub(super) struct Leaving {
+    pub(super) handover: Handover,
+    pub(super) pipe: Arc<Pipe>,
+    pub(super) peer: Peer,
+}
+
 impl State {
     /// `durable` is the number of the machine's last record that is durable.
     pub(super) fn new(runtime: Runtime, durable: u64, has_journal: bool, has_provisioner: bool) -> State {
@@ -69,9 +75,8 @@ impl State {
             agent_lanes: Lanes::new(EVENTS_AT_ONCE),
             runtime,
             gate: Gate::new(durable),
-            conns: HashMap::new(),
+            conns: Conns::default(),
             peers: Peers::default(),
-            certificates: HashMap::new(),
             jobs: HashMap::new(),
             awaited: HashMap::new(),
             attachments: HashMap::new(),
@@ -111,22 +116,34 @@ impl State {
             Some(address) => self.runtime.handle_open_from(now, via, address),
             None => self.runtime.handle_open(now, via),
         };
-        self.conns.insert(conn, pipe);
-        self.peers.connected(conn, peer);
+        self.take_in(conn, peer, pipe);
         conn
     }
 
-    /// Keeps the certificate of a connection's client for its hello.
-    pub(super) fn certify(&mut self, conn: ConnId, certificate: PeerCertificate) {
-        self.certificates.insert(conn, certificate);
+    /// Notes where the frames of a connection go that the machine has.
+    pub(super) fn take_in(&mut self, conn: ConnId, peer: Peer, pipe: Arc<Pipe>) {
+        self.conns.insert(conn, pipe);
+        self.peers.connected(conn, peer);
+    }
+
+    /// Removes a connection whose hello waits for its answer, to move it to another shard.
+    pub(super) fn leave(&mut self, now: Time, conn: ConnId) -> Result<Leaving, Refused> {
+        let handover = self.runtime.hand_over(now, conn)?;
+        let known = self.conns.pipe(conn).cloned().zip(self.peers.of_conn(conn));
+        self.forget(conn);
+        let (pipe, peer) = known.ok_or(Refused::Stale)?;
+        Ok(Leaving { handover, pipe, peer })
     }
 
     /// Removes a connection that has ended.
     pub(super) fn close(&mut self, now: Time, conn: ConnId) {
         self.runtime.handle_close(now, conn);
-        self.conns.remove(&conn);
+        self.forget(conn);
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        self.conns.remove(conn);
         self.peers.disconnected(conn);
-        self.certificates.remove(&conn);
         self.gate.discard(conn);
     }
 
@@ -242,25 +259,17 @@ impl State {
                 Some(records) => records.push((seq, record)),
                 None => self.gate.committed(seq),
             },
-            Output::Send { conn, frame, .. } => {
-                if let Some(pipe) = self.conns.get(&conn) {
-                    pipe.push(frame);
-                    actions.wake(pipe);
-                }
-            }
-            Output::Reading { conn } => {
-                if let Some(pipe) = self.conns.get(&conn) {
-                    pipe.read_on();
-                    actions.wake(pipe);
-                }
-            }
-            Output::Close { conn, code, reason } => {
-                if let Some(pipe) = self.conns.get(&conn) {
-                    pipe.close(code, reason);
-                    actions.wake(pipe);
-                }
-            }
+            Output::Send { conn, frame, .. } => self.tell(conn, actions, |pipe| pipe.push(frame)),
+            Output::Reading { conn } => self.tell(conn, actions, Pipe::read_on),
+            Output::Close { conn, code, reason } => self.tell(conn, actions, |pipe| pipe.close(code, reason)),
             Output::Event { event, .. } => self.event(now, event, actions),
+        }
+    }
+
+    fn tell(&self, conn: ConnId, actions: &mut Actions, tell: impl FnOnce(&Pipe)) {
+        if let Some(pipe) = self.conns.pipe(conn) {
+            tell(pipe);
+            actions.wake(pipe);
         }
     }
 
@@ -269,10 +278,13 @@ impl State {
     fn event(&mut self, now: Time, event: Event, actions: &mut Actions) {
         match event {
             Event::Authenticate { conn, token, client } => {
-                let certificate = self.certificates.get(&conn).cloned();
+                let certificate = self.conns.certificate(conn).cloned();
                 let claim = Claim { token, client, certificate, explanation: Explanation::default() };
                 actions.push(move |host| host.authenticate(conn, claim));
             }
+            Event::Locate { conn, resumed } => actions.push(move |host| host.locate(conn, resumed)),
+            Event::SlotWanted { agent } => actions.push(move |host| host.want_slot(&agent)),
+            Event::SlotFreed { agent } => actions.push(move |host| host.free_slot(&agent)),
             Event::SessionLive { session, conn, principal, dialect, resumed } => {
                 self.peers.live(session, conn);
                 let peer = self.peers.of_conn(conn);

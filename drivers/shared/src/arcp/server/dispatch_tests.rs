@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use nuncio_core::arcp::{Config, Journaling, RevocationId};
+use nuncio_core::arcp::{Config, Journaling, Resumed, RevocationId};
 
 use super::*;
 use crate::arcp::server::action::Host;
@@ -17,6 +17,9 @@ impl Host for Hellos {
     fn authenticate(&self, _conn: ConnId, _claim: Claim) {
         self.0.set(self.0.get() + 1);
     }
+    fn locate(&self, _conn: ConnId, _resumed: Resumed) {}
+    fn want_slot(&self, _agent: &str) {}
+    fn free_slot(&self, _agent: &str) {}
     fn provision(&self, _job: JobKey, _grant: Grant) {}
     fn revoke(&self, _id: RevocationId, _revocation: Revocation) {}
     fn replay(&self, _replay: Replay) {}

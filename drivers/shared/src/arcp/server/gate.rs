@@ -215,7 +215,10 @@ impl Gate {
 /// Whether an event is about no record. Such events pass at once: a peer can cause any number of them, and they must not
 /// pile up while the journal cannot be written.
 fn is_unrecorded(output: &Output) -> bool {
-    matches!(output, Output::Event { event: Event::Authenticate { .. } | Event::RefusedFrame { .. }, .. })
+    matches!(
+        output,
+        Output::Event { event: Event::Authenticate { .. } | Event::Locate { .. } | Event::RefusedFrame { .. }, .. }
+    )
 }
 
 /// Returns the connection that an output is for, or `None` if it is for the host.

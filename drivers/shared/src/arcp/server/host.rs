@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobKey, Refused, RevocationId};
+use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobKey, Refused, Resumed, RevocationId};
 use tracing::{Span, debug, warn};
 
 use super::action::Host;
@@ -20,6 +20,18 @@ use crate::io::sync::caught;
 impl Host for Arc<Hub> {
     fn authenticate(&self, conn: ConnId, claim: Claim) {
         self.parts.hooks.spawn(Box::pin(authenticate(Arc::clone(self), conn, claim)));
+    }
+
+    fn locate(&self, conn: ConnId, resumed: Resumed) {
+        self.siblings.locate(self, conn, &resumed);
+    }
+
+    fn want_slot(&self, agent: &str) {
+        self.siblings.lend(self, agent);
+    }
+
+    fn free_slot(&self, agent: &str) {
+        self.siblings.give_back(agent);
     }
 
     fn provision(&self, job: JobKey, grant: Grant) {
@@ -53,7 +65,7 @@ impl Host for Arc<Hub> {
     }
 
     fn drained(&self) {
-        self.notify_drained();
+        self.life.notify_emptied();
     }
 }
 
@@ -64,13 +76,13 @@ async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
         warn!("the verifier panicked");
         Err(Rejection::Unavailable)
     });
-    let answered = hub.run(|state, now| match &verdict {
-        Ok(principal) => state.runtime.admit(now, conn, principal.as_str()),
-        Err(rejection) => {
+    let answered = match &verdict {
+        Ok(principal) => hub.siblings.admit(&hub, conn, principal.as_str()),
+        Err(rejection) => hub.run(|state, now| {
             state.explain(conn, RefusedClaim { client: Some(client), reason: explanation.text() });
             state.runtime.reject(now, conn, rejection.fault())
-        }
-    });
+        }),
+    };
     if let Err(refused) = answered {
         debug!(?conn, refused = %Sanitized(&refused), "the verifier answered too late");
     }

@@ -1,62 +1,55 @@
-//! What the tasks of a server share: the machine behind one lock, and the signals around it.
+//! What the tasks of a shard share: the machine behind one lock, and the signals around it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use event_listener::Event as Listeners;
 use futures_lite::future::or;
-use nuncio_core::arcp::{Record, Runtime};
+use nuncio_core::arcp::{ConnId, Record, Refused, Resumed, Runtime};
 use nuncio_core::time::Time;
 use nuncio_link::LinkOptions;
 use tracing::{Span, warn};
 
 use super::action::{Actions, Host};
 use super::dispatch::State;
+use super::life::Life;
 use super::provision::DynProvisioner;
-use super::shutdown::Shutdown;
+use super::relocation::Relocation;
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::{JournalError, Orders};
 use crate::auth::BoxVerifier;
+use crate::io::Io;
 use crate::io::clock::{Clock, TICK, monotonic};
-use crate::io::sync::{CancellationToken, Signal, Turnstile};
-use crate::io::{Io, descriptors};
+use crate::io::sync::{Signal, Turnstile};
 
 /// Units of work that hold the machine for about a fifth of a millisecond; see
 /// [`Limits::turn_work`](nuncio_core::arcp::Limits::turn_work).
 const LONG: u64 = 10_000;
 
-/// What the tasks of a server share.
+/// What the tasks of a shard share.
 pub(crate) struct Hub {
     state: Turnstile<State>,
     clock: Clock,
     pub(super) parts: Parts,
-    /// The number of listening sockets, and of connections whose last byte has not been written yet.
-    sockets: AtomicUsize,
-    /// The number of sockets that leaves descriptors to agents and the journal.
-    max_sockets: usize,
     /// The machine's next deadline is earlier than the timer thinks.
     timer: Signal,
-    /// A socket was closed, or no job is left.
-    emptied: Listeners,
-    /// Cancelled when a shutdown begins.
-    pub(super) stopping: CancellationToken,
-    /// Cancelled when the server accepts no more connections, after the drain of a shutdown.
-    pub(super) ending: CancellationToken,
-    /// What came of the first shutdown whose drain was over.
-    pub(super) outcome: OnceLock<Shutdown>,
-    /// Cancelled when the server has ended.
-    pub(super) stopped: CancellationToken,
-    /// Cancelled when the journal is lost for good, after `lost_by` was set.
-    pub(super) lost: CancellationToken,
-    pub(super) lost_by: OnceLock<JournalError>,
+    /// Its number among the shards of the server, from 0 on.
+    shard: u32,
+    pub(super) siblings: Arc<dyn Siblings>,
+    pub(super) life: Arc<Life>,
 }
 
-/// What a server was given.
+/// The place of a shard in its server.
+pub(super) struct Place {
+    pub(super) shard: u32,
+    pub(super) siblings: Arc<dyn Siblings>,
+    pub(super) life: Arc<Life>,
+}
+
+/// What a shard was given. The verifier, the provisioner, the agents and the thread of hooks are those of the server.
 pub(super) struct Parts {
     pub(super) verifier: BoxVerifier,
     pub(super) provisioner: Option<Arc<dyn DynProvisioner>>,
-    pub(super) agents: Box<dyn Agents>,
+    pub(super) agents: Arc<dyn Agents>,
     /// The orders of the journal's thread, if there is a journal.
     pub(super) journal: Option<Arc<Orders>>,
     /// The thread of connections and timers.
@@ -71,26 +64,39 @@ pub(crate) trait Agents: Send + Sync {
     fn start(&self, hub: &Arc<Hub>, job: &Arc<Job>, parent: &Span);
 }
 
+/// All shards of a server. They know the hub; the hub knows no more of them than this.
+pub(super) trait Siblings: Send + Sync {
+    /// Notes a connection that begins here, and returns where it will be noted that it has moved; `None` if it cannot move.
+    fn begins(&self, conn: ConnId) -> Option<Arc<Relocation<Hub>>>;
+
+    /// Notes that a connection which has begun here has ended.
+    fn ends(&self, conn: ConnId);
+
+    /// Lets a principal in: here, or in the shard that has its sessions.
+    fn admit(&self, here: &Arc<Hub>, conn: ConnId, principal: &str) -> Result<(), Refused>;
+
+    /// Finds the session that a connection resumes by its token alone.
+    fn locate(&self, here: &Arc<Hub>, conn: ConnId, resumed: &Resumed);
+
+    /// Lends a slot of an agent to a shard, as soon as one is free.
+    fn lend(&self, here: &Arc<Hub>, agent: &str);
+
+    /// Takes a slot back, and lends it to the shard that has waited the longest.
+    fn give_back(&self, agent: &str);
+}
+
 impl Hub {
     /// `durable` is the number of the machine's last record that is durable.
-    pub(super) fn new(clock: Clock, runtime: Runtime, durable: u64, parts: Parts) -> Hub {
+    pub(super) fn new(clock: Clock, runtime: Runtime, durable: u64, parts: Parts, place: Place) -> Hub {
         let mut state = State::new(runtime, durable, parts.journal.is_some(), parts.provisioner.is_some());
         state.begin_clock(clock.read());
-        Hub {
-            state: Turnstile::new(state),
-            clock,
-            parts,
-            sockets: AtomicUsize::new(0),
-            max_sockets: descriptors::for_sockets(),
-            timer: Signal::default(),
-            emptied: Listeners::new(),
-            stopping: CancellationToken::new(),
-            ending: CancellationToken::new(),
-            outcome: OnceLock::new(),
-            stopped: CancellationToken::new(),
-            lost: CancellationToken::new(),
-            lost_by: OnceLock::new(),
-        }
+        let Place { shard, siblings, life } = place;
+        Hub { state: Turnstile::new(state), clock, parts, timer: Signal::default(), shard, siblings, life }
+    }
+
+    /// Returns its number among the shards of the server, from 0 on.
+    pub(super) fn shard(&self) -> u32 {
+        self.shard
     }
 
     /// Gives the machine one input, dispatches all its outputs in their order, and acts on them once the lock is free. After
@@ -162,9 +168,9 @@ impl Hub {
     /// Notes that the journal is never written again: every session is told so, and the server ends.
     pub(crate) fn lose_journal(self: &Arc<Self>, error: JournalError) {
         // The first error is the cause.
-        drop(self.lost_by.set(error));
+        drop(self.life.lost_by.set(error));
         self.run(State::lose_journal);
-        self.lost.cancel();
+        self.life.lost.cancel();
     }
 
     /// Refuses new work while a commit takes too long.
@@ -183,55 +189,14 @@ impl Hub {
         }
     }
 
-    /// Whether another connection may be accepted without taking from the descriptors of agents and the journal.
-    pub(super) fn has_sockets(&self) -> bool {
-        self.sockets.load(Ordering::SeqCst) < self.max_sockets
-    }
-
-    /// Whether sockets may be kept for a while after their connections have ended.
-    pub(super) fn has_spare_sockets(&self) -> bool {
-        self.sockets.load(Ordering::SeqCst) < self.max_sockets / 2
-    }
-
-    /// Counts a connection or a listening socket.
-    pub(super) fn socket_opened(&self) {
-        self.sockets.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Ends the count of a connection or a listening socket.
-    pub(super) fn socket_closed(&self) {
-        self.sockets.fetch_sub(1, Ordering::SeqCst);
-        self.emptied.notify(usize::MAX);
-    }
-
-    /// Waits until no connection and no listening socket is left.
-    pub(super) async fn disconnected(&self) {
-        self.emptied_until(|| self.sockets.load(Ordering::SeqCst) == 0).await;
-    }
-
-    /// Waits until no job is left, after the machine was told to shut down.
-    pub(super) async fn drained(&self) {
-        self.emptied_until(|| self.state.lock().is_drained()).await;
-    }
-
-    /// Checks the drained state anew in [`drained`](Hub::drained).
-    pub(super) fn notify_drained(&self) {
-        self.emptied.notify(usize::MAX);
-    }
-
-    async fn emptied_until(&self, reached: impl Fn() -> bool) {
-        loop {
-            let emptied = self.emptied.listen();
-            if reached() {
-                return;
-            }
-            emptied.await;
-        }
+    /// Whether no job is left, after the machine was told to shut down.
+    pub(super) fn is_drained(&self) -> bool {
+        self.state.lock().is_drained()
     }
 
     /// Hands the machine its deadlines, until the server has ended.
     pub(super) async fn keep_time(self: Arc<Self>) {
-        while !self.stopped.is_cancelled() {
+        while !self.life.stopped.is_cancelled() {
             // A server without deadlines notices that the wall clock was set, too.
             let due = self.clock.instant(self.state.lock().armed()).min(monotonic() + TICK);
             let expired = async {
@@ -239,7 +204,7 @@ impl Hub {
                 true
             };
             let changed = async {
-                or(self.stopped.cancelled(), self.timer.notified()).await;
+                or(self.life.stopped.cancelled(), self.timer.notified()).await;
                 false
             };
             if or(changed, expired).await {

@@ -101,10 +101,10 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
         #[cfg(feature = "tls")]
         tls: options.tls,
         stop: stop.clone(),
-        ending: hub.ending.clone(),
+        ending: hub.life.ending.clone(),
         complaints: Complaints::new(1),
     };
-    hub.socket_opened();
+    hub.life.socket_opened();
     hub.parts.io.spawn(Box::pin(accepting.run()));
     info!(%address, "listening");
     Listening { address, url, stop }
@@ -128,7 +128,7 @@ impl<A: Accept> Accepting<A> {
     async fn run(mut self) {
         while let Some((stream, peer)) = self.next().await {
             let Some(hub) = self.hub.upgrade() else { break };
-            if hub.has_sockets() {
+            if hub.life.has_sockets() {
                 self.attach(&hub, stream, peer);
             } else if let Some(missed) = self.complaints.next() {
                 // Dropping the stream closes it.
@@ -139,7 +139,7 @@ impl<A: Accept> Accepting<A> {
         // The socket is closed before a shutdown returns.
         drop(self);
         if let Some(hub) = hub.upgrade() {
-            hub.socket_closed();
+            hub.life.socket_closed();
         }
     }
 

@@ -13,17 +13,22 @@ use nuncio_link::{Link, Request, ServerOptions};
 mod action;
 mod builder;
 mod connection;
+mod conns;
 pub(crate) mod dispatch;
 mod error;
 mod gate;
 mod host;
 pub(crate) mod hub;
+mod life;
 mod listen;
 mod log;
 mod peers;
 mod provision;
+mod relocation;
 mod serve;
+mod shards;
 mod shutdown;
+mod slots;
 
 pub use builder::ServerBuilder;
 pub use connection::Connection;
@@ -78,20 +83,39 @@ pub struct Server<D: Driver> {
 }
 
 pub(crate) struct Inner {
-    hub: Arc<Hub>,
+    /// The shards; there is at least one.
+    hubs: Vec<Arc<Hub>>,
+    /// As the server was built with it.
+    config: Config,
     restored: Option<Restored>,
+}
+
+impl Inner {
+    /// Returns the shard in which connections begin.
+    #[expect(clippy::indexing_slicing, reason = "a server has at least one shard")]
+    fn front(&self) -> &Arc<Hub> {
+        &self.hubs[0]
+    }
 }
 
 /// Bytes that either side of a connection in memory may be ahead.
 const MEMORY_BUFFER: usize = 64 * 1024;
 
 impl<D: Driver> Server<D> {
-    pub(crate) fn begin(hub: Arc<Hub>, restored: Option<Restored>, thread: Arc<D::Thread>) -> Server<D> {
-        hub.parts.io.spawn(Box::pin(Arc::clone(&hub).keep_time()));
-        hub.parts.io.spawn(Box::pin(end_without_journal(Arc::clone(&hub))));
-        // A restored runtime has outputs already.
-        hub.run(|_, _| ());
-        Server { inner: Arc::new(Inner { hub, restored }), thread }
+    pub(crate) fn begin(
+        hubs: Vec<Arc<Hub>>,
+        config: Config,
+        restored: Option<Restored>,
+        thread: Arc<D::Thread>,
+    ) -> Server<D> {
+        let inner = Inner { hubs, config, restored };
+        for hub in &inner.hubs {
+            hub.parts.io.spawn(Box::pin(Arc::clone(hub).keep_time()));
+            // A restored runtime has outputs already.
+            hub.run(|_, _| ());
+        }
+        inner.front().parts.io.spawn(Box::pin(end_without_journal(inner.hubs.clone())));
+        Server { inner: Arc::new(inner), thread }
     }
 
     /// Serves WebSocket on a TCP address, at the path `/arcp`.
@@ -113,7 +137,7 @@ impl<D: Driver> Server<D> {
 
     fn listen_at(&self, socket: D::Listener, options: ListenOptions) -> io::Result<Listening> {
         let address = socket.address()?;
-        Ok(listen::serve(&self.inner.hub, socket, address, options))
+        Ok(listen::serve(self.inner.front(), socket, address, options))
     }
 
     /// Serves a stream that begins with the HTTP request of a WebSocket upgrade, such as a TLS connection.
@@ -122,14 +146,14 @@ impl<D: Driver> Server<D> {
     pub fn accept_websocket(&self, stream: Stream, via: Via, options: Arc<ServerOptions>) -> Connection {
         let mut options = options;
         Arc::make_mut(&mut options).dialects = known_dialects();
-        attach(&self.inner.hub, opened(stream), Link::server(options), via.into(), Peer::Stream("stream"))
+        attach(self.inner.front(), opened(stream), Link::server(options), via.into(), Peer::Stream("stream"))
     }
 
     /// Serves a WebSocket whose upgrade is already done, by a web framework for example. `stream` begins with the first
     /// byte after the response.
     pub fn accept_upgraded(&self, stream: Stream, via: Via) -> Connection {
-        let link = Link::server_upgraded(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(stream), link, via.into(), Peer::Stream("upgraded stream"))
+        let link = Link::server_upgraded(self.inner.front().link_options());
+        attach(self.inner.front(), opened(stream), link, via.into(), Peer::Stream("upgraded stream"))
     }
 
     /// Serves a WebSocket whose upgrade is being done: `upgrading` resolves to its stream. It counts as a connection and
@@ -147,18 +171,18 @@ impl<D: Driver> Server<D> {
     where
         U: Future<Output = io::Result<Stream>> + Send + 'static,
     {
-        let link = Link::server_upgraded(self.inner.hub.link_options());
+        let link = Link::server_upgraded(self.inner.front().link_options());
         let opening = async move { Ok(Opened { stream: upgrading.await?, certificate, request }) };
         let peer = peer.map_or(Peer::Stream("upgraded request"), Peer::Socket);
-        attach(&self.inner.hub, opening, link, via.into(), peer)
+        attach(self.inner.front(), opening, link, via.into(), peer)
     }
 
     /// Serves a stream of newline-delimited frames, the framing of stdio (§4).
     pub fn accept_lines(&self, stream: Stream, via: Via) -> Connection {
         attach(
-            &self.inner.hub,
+            self.inner.front(),
             opened(stream),
-            Link::lines(self.inner.hub.link_options()),
+            Link::lines(self.inner.front().link_options()),
             via.into(),
             Peer::Stream("lines"),
         )
@@ -175,8 +199,8 @@ impl<D: Driver> Server<D> {
     /// [`Client::over`](crate::arcp::Client::over).
     pub fn connect_memory(&self) -> Transport {
         let (ours, theirs) = End::pair(MEMORY_BUFFER);
-        let link = Link::lines(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory.into(), Peer::Stream("this process"));
+        let link = Link::lines(self.inner.front().link_options());
+        attach(self.inner.front(), opened(Box::pin(ours)), link, Via::Memory.into(), Peer::Stream("this process"));
         Transport::lines(Box::pin(theirs)).written_anywhere()
     }
 
@@ -188,47 +212,66 @@ impl<D: Driver> Server<D> {
 
     /// Returns the limits and names the server was built with.
     pub fn config(&self) -> Config {
-        self.inner.hub.look(|runtime| runtime.config().clone())
+        self.inner.config.clone()
     }
 
     /// Returns an estimate of the bytes held by all sessions and jobs.
     pub fn bytes_held(&self) -> usize {
-        self.inner.hub.look(Runtime::bytes_held)
+        self.inner.hubs.iter().map(|hub| hub.look(Runtime::bytes_held)).sum()
     }
 
     /// Returns what the server holds and has counted, for metrics. It visits every session and job, so call it once per
     /// scrape.
     pub fn stats(&self) -> Stats {
-        self.inner.hub.look(Runtime::stats)
+        let mut all = Stats::default();
+        for hub in &self.inner.hubs {
+            all += hub.look(Runtime::stats);
+        }
+        all
     }
 
     /// Returns what the server holds and has counted for each of its agents, in the order of their names.
     pub fn agent_stats(&self) -> Vec<AgentStats> {
-        self.inner.hub.look(|runtime| runtime.agent_stats().collect())
+        let mut all: Vec<AgentStats> = Vec::new();
+        for hub in &self.inner.hubs {
+            let stats = hub.look(|runtime| runtime.agent_stats().collect::<Vec<_>>());
+            if all.is_empty() {
+                all = stats;
+            } else {
+                // Every shard has the same agents.
+                all.iter_mut().zip(stats).for_each(|(all, stats)| *all += stats);
+            }
+        }
+        all
     }
 
-    /// Waits until the threads of connections and of the verifier have run a task, and the former has had the machine. Returns
-    /// false if the server has ended.
+    /// Waits until the threads of connections and of the verifier have run a task, and the former have had their machines.
+    /// Returns false if the server has ended.
     ///
-    /// It does not return while one of the threads hangs, or something holds the machine. A watchdog calls it before it
+    /// It does not return while one of the threads hangs, or something holds a machine. A watchdog calls it before it
     /// reports that the server is alive.
     pub async fn responds(&self) -> bool {
-        let hub = &self.inner.hub;
-        let (looked, machine) = oneshot::channel();
+        let front = self.inner.front();
         let (ran, hooks) = oneshot::channel();
-        let on_io = Arc::clone(hub);
-        hub.parts.io.spawn(Box::pin(async move {
-            on_io.look(|_| ());
+        front.parts.hooks.spawn(Box::pin(async move {
             // Fails once nothing waits for it.
-            let _unasked = looked.send(());
-        }));
-        hub.parts.hooks.spawn(Box::pin(async move {
             let _unasked = ran.send(());
         }));
-        machine.await.is_ok() && hooks.await.is_ok() && !hub.stopped.is_cancelled()
+        for hub in &self.inner.hubs {
+            let (looked, machine) = oneshot::channel();
+            let on_io = Arc::clone(hub);
+            hub.parts.io.spawn(Box::pin(async move {
+                on_io.look(|_| ());
+                let _unasked = looked.send(());
+            }));
+            if machine.await.is_err() {
+                return false;
+            }
+        }
+        hooks.await.is_ok() && !front.life.stopped.is_cancelled()
     }
 
-    /// Returns how the journal does, or `None` if there is none.
+    /// Returns how the journal does, or `None` if there is none. The journals of several shards are taken together.
     ///
     /// ```
     /// use nuncio_smol::arcp::Server;
@@ -241,7 +284,8 @@ impl<D: Driver> Server<D> {
     /// # Ok::<(), nuncio_smol::arcp::BuildError>(())
     /// ```
     pub fn journal_health(&self) -> Option<JournalHealth> {
-        self.inner.hub.parts.journal.as_ref().map(|journal| journal.health.view())
+        let journals = self.inner.hubs.iter().filter_map(|hub| hub.parts.journal.as_ref());
+        journals.map(|journal| journal.health.view()).reduce(|all, journal| all.and(&journal))
     }
 
     /// Waits until the journal is lost for good: it was deleted, damaged, or written by another program. Returns why.
@@ -249,9 +293,9 @@ impl<D: Driver> Server<D> {
     /// The server ends then by itself, after it has told its sessions so with `session.error` and close code 1011. What was
     /// confirmed before is in the journal; jobs that were running are not ended there.
     pub async fn journal_lost(&self) -> JournalError {
-        let hub = &self.inner.hub;
-        hub.lost.cancelled().await;
-        match hub.lost_by.get() {
+        let life = &self.inner.front().life;
+        life.lost.cancelled().await;
+        match life.lost_by.get() {
             Some(error) => error.clone(),
             None => std::future::pending().await,
         }
@@ -264,12 +308,12 @@ impl<D: Driver> Server<D> {
 
     /// Returns whether a shutdown has begun.
     pub fn is_stopping(&self) -> bool {
-        self.inner.hub.stopping.is_cancelled()
+        self.inner.front().life.stopping.is_cancelled()
     }
 
     /// Returns whether the server accepts connections: until it ends, and so also during the drain of a shutdown.
     pub fn accepts_connections(&self) -> bool {
-        !self.inner.hub.ending.is_cancelled()
+        !self.inner.front().life.ending.is_cancelled()
     }
 
     /// Shuts the server down: gives running jobs the time `drain` to end, ends those that remain, and closes every socket.
@@ -281,19 +325,12 @@ impl<D: Driver> Server<D> {
     ///
     /// The shutdown goes on if the future is dropped.
     pub async fn shutdown(&self, drain: Duration) -> Shutdown {
-        let hub = Arc::clone(&self.inner.hub);
+        let hubs = self.inner.hubs.clone();
         let (done, drained) = oneshot::channel();
         // On the server's thread, so that it goes on if this future is dropped.
-        self.inner.hub.parts.io.spawn(Box::pin(async move {
-            hub.stopping.cancel();
-            hub.run(|state, now| state.runtime.shutdown(now));
-            let drained = match timeout(&*hub.parts.io, drain, hub.drained()).await {
-                Some(()) => Shutdown::Drained,
-                None => Shutdown::Aborted,
-            };
-            // Another call may have ended the jobs that this one has waited for.
-            let outcome = *hub.outcome.get_or_init(|| drained);
-            end(&hub).await;
+        self.inner.front().parts.io.spawn(Box::pin(async move {
+            let outcome = drain_all(&hubs, drain).await;
+            end(&hubs).await;
             // The receiver is gone if the future was dropped.
             let _gone = done.send(outcome);
         }));
@@ -316,36 +353,63 @@ impl<D: Driver> std::fmt::Debug for Server<D> {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let hub = Arc::clone(&self.hub);
+        let hubs = self.hubs.clone();
+        let front = self.front();
         // No connection is accepted until `end` runs.
-        hub.stopping.cancel();
-        hub.ending.cancel();
-        self.hub.parts.io.spawn(Box::pin(async move { end(&hub).await }));
+        front.life.stopping.cancel();
+        front.life.ending.cancel();
+        front.parts.io.spawn(Box::pin(async move { end(&hubs).await }));
     }
 }
 
 /// Ends a server whose journal is lost.
-async fn end_without_journal(hub: Arc<Hub>) {
-    or(hub.lost.cancelled(), hub.stopped.cancelled()).await;
-    if hub.lost.is_cancelled() {
-        end(&hub).await;
+async fn end_without_journal(hubs: Vec<Arc<Hub>>) {
+    let Some(life) = hubs.first().map(|hub| Arc::clone(&hub.life)) else { return };
+    or(life.lost.cancelled(), life.stopped.cancelled()).await;
+    if life.lost.is_cancelled() {
+        end(&hubs).await;
     }
 }
 
-/// How long the end of a server waits for its journal.
+/// Gives running jobs a time to end.
+async fn drain_all(hubs: &[Arc<Hub>], drain: Duration) -> Shutdown {
+    let Some(front) = hubs.first() else { return Shutdown::Drained };
+    front.life.stopping.cancel();
+    for hub in hubs {
+        hub.run(|state, now| state.runtime.shutdown(now));
+    }
+    let all_drained = front.life.emptied_until(|| hubs.iter().all(|hub| hub.is_drained()));
+    let drained = match timeout(&*front.parts.io, drain, all_drained).await {
+        Some(()) => Shutdown::Drained,
+        None => Shutdown::Aborted,
+    };
+    // Another call may have ended the jobs that this one has waited for.
+    *front.life.outcome.get_or_init(|| drained)
+}
+
+/// How long the end of a server waits for its journals.
 const LAST_COMMIT: Duration = Duration::from_secs(10);
 
 /// Ends every job and connection, after giving the last frames and records their time.
-async fn end(hub: &Arc<Hub>) {
-    hub.stopping.cancel();
-    hub.ending.cancel();
-    hub.run(|state, now| state.runtime.abort(now));
-    // A peer that does not read its last frames is not waited for.
-    timeout(&*hub.parts.io, linger(hub) * 3, hub.disconnected()).await;
-    hub.stopped.cancel();
-    if let Some(journal) = &hub.parts.journal {
-        journal.send(Order::Stop);
-        // A disk that hangs is not waited for.
-        timeout(&*hub.parts.io, LAST_COMMIT, journal.ended()).await;
+async fn end(hubs: &[Arc<Hub>]) {
+    let Some(front) = hubs.first() else { return };
+    front.life.stopping.cancel();
+    front.life.ending.cancel();
+    for hub in hubs {
+        hub.run(|state, now| state.runtime.abort(now));
     }
+    // A peer that does not read its last frames is not waited for.
+    timeout(&*front.parts.io, linger(front) * 3, front.life.disconnected()).await;
+    front.life.stopped.cancel();
+    let journals = || hubs.iter().filter_map(|hub| hub.parts.journal.as_ref());
+    for journal in journals() {
+        journal.send(Order::Stop);
+    }
+    let ended = async {
+        for journal in journals() {
+            journal.ended().await;
+        }
+    };
+    // A disk that hangs is not waited for.
+    timeout(&*front.parts.io, LAST_COMMIT, ended).await;
 }

@@ -94,7 +94,7 @@ impl<D: Driver> ServeUntil<D> {
 
 /// Returns the error of a server that has ended because its journal was lost.
 fn kept<D: Driver>(server: &Server<D>) -> io::Result<()> {
-    server.inner.hub.lost_by.get().map_or(Ok(()), |error| Err(io::Error::other(error.clone())))
+    server.inner.front().life.lost_by.get().map_or(Ok(()), |error| Err(io::Error::other(error.clone())))
 }
 
 impl<D: Driver> IntoFuture for Serve<D> {
@@ -104,7 +104,7 @@ impl<D: Driver> IntoFuture for Serve<D> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let server = self.listen().await?;
-            server.inner.hub.stopped.cancelled().await;
+            server.inner.front().life.stopped.cancelled().await;
             kept(&server)
         })
     }
@@ -118,7 +118,7 @@ impl<D: Driver> IntoFuture for ServeUntil<D> {
         Box::pin(async move {
             let server = self.serve.listen().await?;
             // Another clone of the server may shut it down before the signal.
-            or(self.signal, server.inner.hub.stopped.cancelled()).await;
+            or(self.signal, server.inner.front().life.stopped.cancelled()).await;
             let ended = server.shutdown(self.drain).await;
             kept(&server).map(|()| ended)
         })

@@ -14,7 +14,7 @@ use super::convert::fault;
 use super::disk::unsafe_file_system;
 use super::lock::Lock;
 use super::options::Sync;
-use crate::arcp::journal::JournalError;
+use crate::arcp::journal::{JournalError, Shard};
 use crate::io::Sanitized;
 
 /// "Nunc", in the header of the file.
@@ -46,6 +46,12 @@ const SCHEMA: &str = "
 const USE: &str = "CREATE TABLE IF NOT EXISTS in_use (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER) STRICT;
     INSERT OR REPLACE INTO in_use VALUES (1, 1)";
 const NO_USE: &str = "UPDATE in_use SET value = 0";
+
+/// The shard whose records the journal has, from 0 on, and how many there are. A journal without the table is that of a server
+/// without shards.
+const SHARD: &str = "CREATE TABLE IF NOT EXISTS shard (
+        one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, number_of_all INTEGER NOT NULL
+    ) STRICT";
 
 /// An open database.
 #[derive(Debug)]
@@ -131,6 +137,26 @@ impl Database {
 
     pub(super) fn execute(&self, statements: &str) -> Result<(), JournalError> {
         self.connection.execute_batch(statements).map_err(fault)
+    }
+
+    /// Returns the shard whose records the journal has. It is not known of one without records that was never one of several.
+    pub(super) fn shard(&self) -> Result<Option<Shard>, JournalError> {
+        let number = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map_err(fault);
+        if number("SELECT count(*) FROM sqlite_schema WHERE name = 'shard'")? > 0 {
+            let shard =
+                Shard { number: number("SELECT number FROM shard")?, of: number("SELECT number_of_all FROM shard")? };
+            return Ok(Some(shard));
+        }
+        let is_new = number("SELECT NOT EXISTS (SELECT 1 FROM batches)")? == 1;
+        Ok((!is_new).then_some(Shard::ONLY))
+    }
+
+    /// Notes the shard whose records the journal has from now on. It has none yet.
+    pub(super) fn set_shard(&mut self, shard: Shard) -> Result<(), JournalError> {
+        let transaction = self.transaction()?;
+        transaction.execute_batch(SHARD).map_err(fault)?;
+        transaction.execute("INSERT INTO shard VALUES (1, ?1, ?2)", (shard.number, shard.of)).map_err(fault)?;
+        transaction.commit().map_err(fault)
     }
 
     /// Returns the number of bytes in use, without the write-ahead log.

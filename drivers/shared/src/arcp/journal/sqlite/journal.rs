@@ -13,7 +13,7 @@ use super::disk::DiskSpace;
 use super::options::SqliteOptions;
 use crate::arcp::journal::memory::Answer;
 use crate::arcp::journal::retention::Retention;
-use crate::arcp::journal::{Journal, JournalError, Replayed};
+use crate::arcp::journal::{Assigned, Journal, JournalError, Replayed, Shard};
 use crate::io::clock::wall;
 
 /// What a journal file holds.
@@ -148,6 +148,14 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
+    fn assign(&mut self, shard: Shard) -> Result<Assigned, JournalError> {
+        let assigned = shard.check(self.database.shard()?)?;
+        if assigned == Assigned::New && shard != Shard::ONLY {
+            self.database.set_shard(shard)?;
+        }
+        Ok(assigned)
+    }
+
     fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
         let mut retention = Retention::default();
         self.database.batches(&mut |batch| {
