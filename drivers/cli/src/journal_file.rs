@@ -41,7 +41,11 @@ impl JournalFileError {
         matches!(
             self,
             JournalFileError::Unusable {
-                error: JournalError::Damaged(_) | JournalError::Version { .. } | JournalError::Incomplete(_),
+                error: JournalError::Damaged(_)
+                    | JournalError::Version { .. }
+                    | JournalError::Incomplete(_)
+                    | JournalError::OtherShard { .. }
+                    | JournalError::NewShard(_),
                 ..
             }
         )
@@ -92,6 +96,17 @@ impl std::fmt::Display for JournalFileError {
                 f,
                 "the journal {file} has version {found}, and this nuncio reads version {known}; use the nuncio that \
                  wrote it, or start a new journal at another path"
+            ),
+            JournalError::OtherShard { found, wanted } => write!(
+                f,
+                "the journal {file} is that of {found}, and would be that of {wanted}; start nuncio serve with --shards {}, or \
+                 begin a new journal at another path",
+                found.of
+            ),
+            JournalError::NewShard(shard) => write!(
+                f,
+                "the journal of {shard} is new, while those of other shards of {file} are not; restore it from a copy, or \
+                 begin a new journal at another path"
             ),
             JournalError::Io(what) => write!(
                 f,

@@ -47,7 +47,7 @@ impl Service {
             return Err(ServeError::NoAgents);
         }
         refuse_doubles(settings)?;
-        let mut builder = Server::builder().config(config);
+        let mut builder = Server::builder().config(config).shards(settings.shards.get());
         if settings.demo_agents {
             builder = demo_agents::add(builder);
         }
@@ -82,12 +82,13 @@ impl Service {
         let mut builder = builder.verifier(verifier.clone());
         match &settings.journal {
             Some(journal) if check_only => journal.check()?,
-            Some(journal) => builder = builder.journal(journal.open()?),
+            Some(journal) => builder = builder.journals(journal.open()?),
             None => {}
         }
         let server = builder.build().map_err(|error| match (error, &settings.journal) {
             // The server reads the whole journal, and so finds damage that opening it does not.
             (BuildError::Journal(error), Some(journal)) => journal.error(error),
+            (BuildError::SharedJobs { shards }, _) => ServeError::SharedJobs(shards),
             (error, _) => ServeError::Build(error),
         })?;
         Ok(Service {

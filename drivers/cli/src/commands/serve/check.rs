@@ -25,6 +25,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     if let Some(address) = &settings.console {
         line("console", address.clone());
     }
+    if settings.shards.get() > 1 {
+        line("shards", settings.shards.to_string());
+    }
     if let Some(journal) = &settings.journal {
         line("journal", journal.summary());
     }

@@ -31,6 +31,7 @@ pub(super) struct File {
     pub(super) metrics: Option<String>,
     pub(super) console: Option<String>,
     pub(super) stdio: bool,
+    pub(super) shards: Option<NonZeroU32>,
     pub(super) demo_agents: bool,
     pub(super) ask: Vec<Marked>,
     pub(super) compat: Option<Compat>,

@@ -1,6 +1,7 @@
 //! The journal of `nuncio serve`: its options, and what was restored from it.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
@@ -18,8 +19,8 @@ use crate::time::HumanDuration;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Journal")]
 pub(super) struct JournalOptions {
-    /// Keep sessions, jobs and events in this file, so that they survive a restart. It is created if it does not exist
-    /// [default: none]
+    /// Keep sessions, jobs and events in this file, so that they survive a restart. It is created if it does not exist. With
+    /// --shards, there is one more file for each further shard: FILE.1, FILE.2 and so on [default: none]
     #[arg(long, value_name = "FILE")]
     pub(super) journal: Option<PathBuf>,
     /// What a committed record survives: full, a power loss; normal, only the end of the process, which is faster
@@ -46,7 +47,9 @@ pub(super) enum SyncMode {
 /// A journal to use.
 #[derive(Clone, Debug)]
 pub(super) struct JournalSetting {
+    /// The journal of the first shard. The names of the others begin like it.
     file: PathBuf,
+    shards: NonZeroU32,
     options: SqliteOptions,
 }
 
@@ -61,7 +64,7 @@ impl JournalOptions {
         }
     }
 
-    pub(super) fn setting(self) -> Result<Option<JournalSetting>, ServeError> {
+    pub(super) fn setting(self, shards: NonZeroU32) -> Result<Option<JournalSetting>, ServeError> {
         let Some(file) = self.journal else {
             let given = [
                 (self.sync.is_some(), "sync"),
@@ -83,7 +86,7 @@ impl JournalOptions {
             max_bytes: self.journal_max.map(|size| size.as_u64()),
             ..defaults
         };
-        Ok(Some(JournalSetting { file, options }))
+        Ok(Some(JournalSetting { file, shards, options }))
     }
 }
 
@@ -95,13 +98,36 @@ fn share(space: DiskSpace, own: u64) -> (u64, u64) {
 }
 
 impl JournalSetting {
-    pub(super) fn open(&self) -> Result<SqliteJournal, ServeError> {
-        SqliteJournal::open(&self.file, self.options_here()).map_err(|error| self.error(error))
+    /// Opens the journals of all shards, in their order.
+    pub(super) fn open(&self) -> Result<Vec<SqliteJournal>, ServeError> {
+        let options = self.options_here();
+        let open = |file: PathBuf| {
+            SqliteJournal::open(&file, options)
+                .map_err(|error| ServeError::Journal(JournalFileError::new(&file, error)))
+        };
+        self.files().map(open).collect()
     }
 
-    /// Returns the options, with what the disk of the file allows.
+    /// The files of all shards, in their order.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        (0..self.shards.get()).map(|shard| {
+            let mut file = self.file.clone().into_os_string();
+            if shard > 0 {
+                file.push(format!(".{shard}"));
+            }
+            file.into()
+        })
+    }
+
+    /// Returns the options of each file, with what the disk allows all of them together.
     fn options_here(&self) -> SqliteOptions {
-        let own = self.file.metadata().map_or(0, |file| file.len());
+        let shards = u64::from(self.shards.get());
+        let options = self.options_of_all();
+        SqliteOptions { max_bytes: options.max_bytes.map(|max| (max / shards).max(1)), ..options }
+    }
+
+    fn options_of_all(&self) -> SqliteOptions {
+        let own = self.files().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
         let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(space) = DiskSpace::of(folder) else { return self.options };
         let (max, min_free) = share(space, own);
@@ -115,8 +141,11 @@ impl JournalSetting {
 
     /// Checks that the journal can be opened, without opening it: a server may be using it.
     pub(super) fn check(&self) -> Result<(), ServeError> {
-        if !self.is_new() {
-            return journal_file::inspect(&self.file, |_| Ok(())).map_err(ServeError::Journal);
+        for file in self.files().filter(|file| !is_new(file)) {
+            journal_file::inspect(&file, |_| Ok(())).map_err(ServeError::Journal)?;
+        }
+        if !is_new(&self.file) {
+            return Ok(());
         }
         let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match folder.metadata() {
@@ -126,18 +155,13 @@ impl JournalSetting {
         }
     }
 
-    /// Returns whether a server would create the journal. An empty file counts as none.
-    fn is_new(&self) -> bool {
-        self.file.metadata().map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |file| file.len() == 0)
-    }
-
     pub(super) fn error(&self, error: JournalError) -> ServeError {
         ServeError::Journal(JournalFileError::new(&self.file, error))
     }
 
     /// The line of `--check`.
     pub(super) fn summary(&self) -> String {
-        let new = if self.is_new() { " (new)" } else { "" };
+        let new = if is_new(&self.file) { " (new)" } else { "" };
         let sync = match self.options.sync {
             Sync::Full => "full",
             Sync::Normal => "normal",
@@ -168,6 +192,11 @@ impl JournalSetting {
             ));
         }
     }
+}
+
+/// Returns whether a server would create a journal. An empty file counts as none.
+fn is_new(file: &Path) -> bool {
+    file.metadata().map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |file| file.len() == 0)
 }
 
 /// Returns what is there again from the journal of this name.

@@ -1,6 +1,7 @@
 //! The command-line options of `nuncio serve`.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -58,6 +59,12 @@ pub(crate) struct Options {
     /// ?dialect=NAME in its URL [default: auto]
     #[arg(long, value_name = "NAME", help_heading = "Endpoints")]
     pub(super) compat: Option<Compat>,
+
+    /// Number of shards, to use as many processor cores: each has a thread, a journal, and the sessions and jobs of some of the
+    /// principals. Limits on all sessions together are divided among them. Operators and approvers need all jobs to be in one
+    /// shard [default: 1]
+    #[arg(long, value_name = "COUNT", help_heading = "Endpoints")]
+    pub(super) shards: Option<NonZeroU32>,
 
     /// Offer a program as an agent. Repeat it for more agents
     #[arg(long = "agent", value_name = "NAME[@VERSION]=COMMAND", help_heading = "Agents")]

@@ -34,6 +34,7 @@ pub(super) struct Settings {
     pub(super) metrics: Option<String>,
     pub(super) console: Option<String>,
     pub(super) stdio: bool,
+    pub(super) shards: NonZeroU32,
     pub(super) agents: Vec<AgentSetting>,
     pub(super) max_concurrent: BTreeMap<String, NonZeroU32>,
     pub(super) restart: BTreeMap<String, Restart>,
@@ -78,6 +79,7 @@ impl Settings {
         restart.extend(options.restart.into_iter().map(|named| (named.name, named.restart)));
         let stdio = options.stdio || file.stdio;
         let listen = options.listen.or(file.listen);
+        let shards = options.shards.or(file.shards).unwrap_or(NonZeroU32::MIN);
         let journal = JournalOptions {
             journal: file.journal,
             sync: file.sync,
@@ -94,6 +96,7 @@ impl Settings {
             metrics: options.metrics.or(file.metrics),
             console: options.console.or(file.console),
             stdio,
+            shards,
             agents: agents(file.agents, options.agents, &options.pty, &options.results)?,
             max_concurrent,
             restart,
@@ -102,7 +105,7 @@ impl Settings {
             compat: options.compat.or(file.compat).unwrap_or_default(),
             drain: options.drain.or(file.drain).unwrap_or(DRAIN),
             kill_grace: options.kill_grace.or(file.kill_grace).unwrap_or(KILL_GRACE),
-            journal: options.journal.or(journal).setting()?,
+            journal: options.journal.or(journal).setting(shards)?,
             pool: options.pool.or(file.pool).setting()?,
             security,
             stamps,

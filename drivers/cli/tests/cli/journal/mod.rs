@@ -8,6 +8,7 @@ mod inspecting;
 mod losing;
 mod replaying;
 mod serving;
+mod shards;
 
 use std::path::PathBuf;
 use std::process::Output;
