@@ -1,8 +1,8 @@
 //! One small program per feature, in `src/bin/`. Each checks its own results and exits with status 0 if they are right.
 //!
-//! Run one with `cargo run -p nuncio-examples --bin NAME`. Five are larger: `interop_agents` serves the agents for
-//! tests of foreign clients, `own_loop` serves some of them without an async runtime, and `bench`, `cap_bench` and
-//! `caracal_bench` measure speed.
+//! Run one with `cargo run -p nuncio-examples --bin NAME`. Six are larger: `interop_agents` serves the agents for
+//! tests of foreign clients, `own_loop` serves some of them without an async runtime, and `bench`, `cap_bench`,
+//! `caracal_bench` and `shards_bench` measure speed.
 //!
 //! Those of CAP need no server, for they use the bus and the blob store within the process: `cap_echo` (a worker, a router
 //! and a client that sign their packets), `cap_typed` (inputs and outputs with types, progress, retries), `cap_middleware`,

@@ -329,3 +329,8 @@ fn caracal_bench() {
     let rounds = ["--peer", python, "--millis", "10", "--sessions", "40", "--single", "10", "--rounds", "1"];
     run_with(env!("CARGO_BIN_EXE_caracal_bench"), &rounds);
 }
+
+#[test]
+fn shards_bench() {
+    run_with(env!("CARGO_BIN_EXE_shards_bench"), &["--rounds", "1", "--events", "300"]);
+}
