@@ -55,7 +55,10 @@ pub(super) async fn job(client: &Client, text: &str) -> Result<String, Error> {
     named(text, rows.iter().map(|row| &row.job_id))
 }
 
-fn named<'a>(text: &str, ids: impl Iterator<Item = &'a JobId>) -> Result<String, Error> {
+/// Returns the one of these ids that a text means: a whole id, or the beginning or the end of one.
+///
+/// Errors: several of them have it, or all would. If none has, the text is returned.
+pub(super) fn named<'a>(text: &str, ids: impl Iterator<Item = &'a JobId>) -> Result<String, Error> {
     let part = text.to_ascii_uppercase();
     if PREFIX.starts_with(&part) {
         return Err(Error::Usage(format!("every job has an id like {text:?}; write more of it")));

@@ -2,6 +2,7 @@
 
 mod text;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_core::arcp::{JobUlid, Transcribed, Transcript};
-use nuncio_tokio::arcp::SessionUlid;
 use nuncio_tokio::arcp::journal::SqliteJournal;
+use nuncio_tokio::arcp::{JobId, SessionUlid};
 
+use super::find;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::journal_file::{self, JournalFileError};
@@ -59,9 +62,9 @@ pub(crate) struct Options {
     /// Print only frames with a number greater than this
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after_seq: u64,
-    /// Print only frames of this job
-    #[arg(long, value_name = "JOB", value_parser = job)]
-    job: Option<JobUlid>,
+    /// Print only frames of this job: its id, or a part of it that no other job of the journal has
+    #[arg(long, value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
+    job: Option<String>,
     /// Print only events of this kind, such as log; other frames are printed, too. Repeat it, or separate kinds with commas, for
     /// several
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
@@ -80,10 +83,6 @@ pub(crate) struct Options {
 fn session(text: &str) -> Result<SessionUlid, &'static str> {
     SessionUlid::parse(text)
         .ok_or("a session id is sess_ and 26 characters; `nuncio journal sessions FILE` lists those of a journal")
-}
-
-fn job(text: &str) -> Result<JobUlid, &'static str> {
-    JobUlid::parse(text).ok_or("a job id is job_ and 26 characters, as `nuncio jobs` shows it")
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
@@ -113,6 +112,8 @@ async fn print_until_terminated(options: Options) -> Result<Exit, Error> {
 struct Replay {
     options: Options,
     session: SessionUlid,
+    /// The only job whose frames are printed, if not all are.
+    job: Option<JobUlid>,
     stop: Arc<AtomicBool>,
     journal: SqliteJournal,
     transcript: Transcript,
@@ -134,15 +135,16 @@ enum Reader {
 impl Replay {
     fn open(options: Options, stop: Arc<AtomicBool>) -> Result<Replay, Error> {
         let journal = journal_file::open(&options.journal)?;
-        let session = match (options.session, options.job) {
+        let job = options.job.as_deref().map(|text| job_of(&journal, text, &options.journal)).transpose()?;
+        let session = match (options.session, job) {
             (Some(session), _) => session,
             (None, Some(job)) => session_of(&journal, job, &options.journal)?,
             // clap requires one of them.
             (None, None) => return Err(Error::Usage("give --session or --job".to_owned())),
         };
         let (transcript, last_seq) = (Transcript::new(session), options.after_seq);
-        let texts = options.text.then(|| Texts::new(options.timestamps, options.job.is_none()));
-        Ok(Replay { options, session, stop, journal, transcript, texts, last_record: 0, last_seq })
+        let texts = options.text.then(|| Texts::new(options.timestamps, job.is_none()));
+        Ok(Replay { options, session, job, stop, journal, transcript, texts, last_record: 0, last_seq })
     }
 
     fn print(mut self) -> Result<Exit, Error> {
@@ -185,7 +187,7 @@ impl Replay {
                 if sent.seq > expected {
                     eprint_line(&missing(expected, sent.seq - 1));
                 }
-                if self.options.prints(&sent) {
+                if self.prints(&sent) {
                     for frame in sent.accepted.iter().chain([&sent.frame]) {
                         let frame = String::from_utf8_lossy(frame);
                         let line = self.texts.as_mut().and_then(|texts| texts.line(&frame));
@@ -204,18 +206,35 @@ impl Replay {
         Ok(Reader::Present)
     }
 
+    /// Whether a frame is printed.
+    fn prints(&self, sent: &Transcribed) -> bool {
+        let kinds = &self.options.kinds;
+        let is_of_job = self.job.is_none_or(|job| job == sent.job);
+        is_of_job && (kinds.is_empty() || text::event_kind(&sent.frame).is_none_or(|kind| kinds.contains(&kind)))
+    }
+
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }
 }
 
-impl Options {
-    /// Whether a frame is printed.
-    fn prints(&self, sent: &Transcribed) -> bool {
-        let is_of_job = self.job.is_none_or(|job| job == sent.job);
-        is_of_job
-            && (self.kinds.is_empty() || text::event_kind(&sent.frame).is_none_or(|kind| self.kinds.contains(&kind)))
+/// Returns the job that a text means: a whole id, or the beginning or the end of one that the journal has.
+fn job_of(journal: &SqliteJournal, text: &str, file: &Path) -> Result<JobUlid, Error> {
+    if let Some(job) = JobUlid::parse(text) {
+        return Ok(job);
     }
+    let (mut last, mut jobs) = (0, BTreeSet::new());
+    while let Some(committed) = journal.after(last).map_err(|error| JournalFileError::new(file, error))? {
+        last = committed.last;
+        jobs.extend(committed.records.iter().filter_map(|(_, record)| record.job()));
+    }
+    let ids: Vec<JobId> = jobs.into_iter().map(JobId::from).collect();
+    let found = find::named(text, ids.iter())?;
+    JobUlid::parse(&found).ok_or_else(|| {
+        let file = file.display();
+        let advice = format!("`nuncio journal sessions {file} --json` lists those it has");
+        Error::NotFound(format!("the journal {file} has no job with an id like {text:?}; {advice}"))
+    })
 }
 
 /// Finds the session that has submitted a job, or whose job has delegated it; if the journal no longer says, the first session

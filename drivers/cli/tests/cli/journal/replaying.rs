@@ -100,6 +100,14 @@ fn a_job_alone_is_printed_from_the_session_that_submitted_it() {
     assert_eq!(lines.len(), repeatable(&wires[0].seen).len(), "{}", stdout(&text));
     assert!(lines.iter().any(|line| line.starts_with('+') && line.contains(" progress 1/2 steps")), "{lines:#?}");
     assert!(lines.last().is_some_and(|line| line.contains("has ended: success")), "{lines:#?}");
+    // A part of an id that no other job has stands for it.
+    assert_eq!(printed(&["--job", &first[first.len() - 6..]]), printed(&["--job", &first]));
+    let both = run(&["replay", "--journal", &journal, "--job", &first[..8]]);
+    assert_eq!(both.status.code(), Some(2));
+    assert!(stderr(&both).contains(&first) && stderr(&both).contains(&second), "{}", stderr(&both));
+    let none = run(&["replay", "--journal", &journal, "--job", "nowhere"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(stderr(&none).contains("has no job with an id like \"nowhere\""), "{}", stderr(&none));
     let unknown = run(&["replay", "--journal", &journal, "--job", "job_00000000000000000000000000"]);
     assert_eq!((unknown.status.code(), stdout(&unknown)), (Some(1), ""));
     assert!(stderr(&unknown).contains("has no events of a job job_0000"), "{}", stderr(&unknown));
