@@ -200,13 +200,12 @@ impl From<ClientError> for Error {
     }
 }
 
-/// What to do about a refusal with this code (§12).
+/// What to do about a refusal with this code (§12), where the message of a runtime does not say it.
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "AGENT_NOT_AVAILABLE" | "AGENT_VERSION_NOT_AVAILABLE" => {
             "check the agent's name and version, and that this runtime offers it"
         }
-        "DUPLICATE_KEY" => "a different request was made with this --idempotency-key: use a new one",
         "JOB_NOT_FOUND" => "`nuncio jobs` lists those that you may see",
         "LEASE_EXPIRED" => "give the job a later end with --expires-in",
         _ => return None,

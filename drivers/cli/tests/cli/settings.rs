@@ -148,6 +148,8 @@ fn a_value_of_another_type_is_reported_with_the_form_that_is_expected() {
         ("limits = 3\n", "expected a table, [limits]"),
         ("pool = 3\n", "expected a table, [pool]"),
         ("[limits]\nframe-bytes = true\n", "expected a size, such as \"64 KiB\""),
+        ("[limits]\nframe-bytes = \"lots\"\n", "string \"lots\", expected a size, such as \"64 KiB\""),
+        ("journal-max = \"lots\"\n", "string \"lots\", expected a size, such as \"64 KiB\""),
         ("[limits]\nsessions = true\n", "expected a whole number that is at least 1"),
         ("stdio = \"yes\"\n", "expected true or false"),
         ("listen = 3\n", "expected a text in quotes, such as \"...\""),

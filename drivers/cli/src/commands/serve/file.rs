@@ -119,7 +119,7 @@ fn sentence(message: &str, is_secret: bool) -> String {
         "a map" => "tables, such as [agents.report]",
         "a boolean" => "true or false",
         "a string" => "a text in quotes, such as \"...\"",
-        "an integer or string" => "a size, such as \"64 KiB\"",
+        "an integer or string" | "parsable string" => "a size, such as \"64 KiB\"",
         "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => "a whole number that is at least 1",
         "u32" | "u64" | "usize" => "a whole number, such as 100",
         other => other,
