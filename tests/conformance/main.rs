@@ -67,3 +67,4 @@ mod s_questions_durable;
 mod s_questions_limits;
 mod s_shards;
 mod s_stats;
+mod s_status;

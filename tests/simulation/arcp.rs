@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 65] = [
+const SEEN: [&str; 66] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
     "NEEDS_APPROVAL",
@@ -65,6 +65,7 @@ const SEEN: [&str; 65] = [
     "session closed",
     "settled",
     "spent",
+    "state read",
     "streamed",
     "submitted",
     "subscribe",

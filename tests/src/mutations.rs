@@ -78,7 +78,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutation> {
 }
 
 /// The mistakes in ARCP.
-const ARCP: [Mutation; 49] = [
+const ARCP: [Mutation; 50] = [
     Mutation {
         suite: Suite::Tests(Tests { package: "nuncio-core", target: "client", filter: "liveness::" }),
         ..at(
@@ -262,6 +262,12 @@ const ARCP: [Mutation; 49] = [
         "arcp/runtime/question_answer.rs",
         "if !self.may_answer_question(&principal, job.accepted()) {",
         "if !self.may_answer_question(&job.accepted().principal, job.accepted()) {",
+    ),
+    at(
+        "everyone reads the state of the runtime",
+        "arcp/runtime/status.rs",
+        "if !self.config.is_operator(session.principal()) {",
+        "if session.principal().is_empty() {",
     ),
     at(
         "a wrong answer is taken for a repeated one",

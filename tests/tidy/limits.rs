@@ -47,9 +47,11 @@ const NO_LIMITS: [&str; 41] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 73] = [
+const RUNTIME: [(&str, &str); 75] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
+    ("status_timeout", "ours_a_host_that_does_not_tell_its_state_is_an_internal_error"),
+    ("status_requests", "limit_status_requests"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
     ("heartbeat_interval", "s6_4_two_silent_intervals_are_heartbeat_lost_and_jobs_go_on"),
     ("resume_window", "s6_3_the_window_lapses_after_its_seconds_detached"),

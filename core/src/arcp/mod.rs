@@ -19,7 +19,7 @@ pub use runtime::event::{Event, Output, ReplayRange, SendOrder, Timer};
 pub use runtime::handover::Handover;
 pub use runtime::host::{
     ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, QuestionId, Refused, ReplayId, ReservationId,
-    Resumed, RevocationId, Via,
+    Resumed, RevocationId, StatusId, Via,
 };
 pub use runtime::jobs::state::JobState;
 pub use runtime::policy::{Access, AnyPrincipal, Policy, SamePrincipal};
@@ -39,6 +39,9 @@ pub use wire::feature::{ACCEPTED_REPLAY, Feature, Features};
 pub use wire::ids::{JobId, JobUlid, ResultId, SessionId, SessionUlid};
 pub use wire::job::FinalStatus;
 pub use wire::question::{Answer, Question};
+pub use wire::status::{
+    BusLink, BusStatus, HostStatus, JournalStatus, PoolAgentStatus, PoolStatus, RuntimeStatus, StatusCounts,
+};
 
 pub use crate::secret::Secret;
 /// JSON text that belongs to a user and is passed through as it was written.

@@ -15,4 +15,5 @@ mod requests;
 mod runtimes;
 mod session;
 mod silence;
+mod status;
 mod support;

@@ -242,6 +242,7 @@ impl Harness {
                 let ids = page.questions.iter().map(|open| format!("{}/{}", open.job_id, open.question.question_id));
                 format!("questions {:?} next={:?}", ids.collect::<Vec<_>>(), page.next_cursor)
             }
+            ClientEvent::Status { status, .. } => format!("status {:?}", status.uptime),
             ClientEvent::RequestFailed { request, why } => {
                 let what = match request {
                     Failed::Submit(handle) => format!("{} submit", self.name(*handle)),
@@ -250,6 +251,7 @@ impl Harness {
                     Failed::List(_) => "list".to_owned(),
                     Failed::Answer(_) => "answer".to_owned(),
                     Failed::Questions(_) => "questions".to_owned(),
+                    Failed::Status(_) => "status".to_owned(),
                 };
                 let why = match &**why {
                     RequestFailure::Refused(fault) => fault.code.clone(),

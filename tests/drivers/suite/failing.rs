@@ -15,19 +15,19 @@ use super::support::{builder, connect, memory_connector, within};
 
 /// A journal whose commits fail with an error while there is one.
 #[derive(Clone, Default)]
-struct Failing {
+pub(super) struct Failing {
     inner: MemoryJournal,
     error: Arc<Mutex<Option<JournalError>>>,
     failed: Arc<AtomicUsize>,
 }
 
 impl Failing {
-    fn fail(&self, error: Option<JournalError>) {
+    pub(super) fn fail(&self, error: Option<JournalError>) {
         *self.error.lock().unwrap() = error;
     }
 
     /// Waits until the server has noticed: it has tried once more.
-    async fn noticed(&self) {
+    pub(super) async fn noticed(&self) {
         let before = self.failed.load(Ordering::SeqCst);
         while self.failed.load(Ordering::SeqCst) < before + 2 {
             smol::future::yield_now().await;

@@ -21,6 +21,7 @@ mod resume;
 mod serve;
 mod shards;
 mod shutdown;
+mod status;
 mod support;
 mod tls;
 mod tokens;

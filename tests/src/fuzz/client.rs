@@ -72,6 +72,9 @@ fn command(client: &mut Client, now: &mut Time, what: u8, handles: &mut Vec<Hand
         (b'l', _) => {
             let _ = client.list(*now, &ListQuery::default());
         }
+        (b'q', _) => {
+            let _ = client.status(*now);
+        }
         (b'c', Some(handle)) => {
             let _ = client.cancel(*now, handle, Some("enough"));
         }

@@ -1,9 +1,11 @@
 //! Lines of bytes as frames of one connection after another, with an agent that emits events.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nuncio_core::arcp::{
-    AgentSpec, Body, Chunk, Config, ConnId, Event, JobFailure, JobKey, JobResult, Json, Output, Runtime, Via,
+    AgentSpec, Body, BusLink, BusStatus, Chunk, Config, ConnId, Event, HostStatus, JobFailure, JobKey, JobResult,
+    JournalStatus, Json, Output, PoolAgentStatus, PoolStatus, Runtime, Via,
 };
 use nuncio_core::time::Time;
 
@@ -28,7 +30,10 @@ struct Host {
 impl Host {
     fn new(small: bool) -> Host {
         let now = Time(1_779_000_000_000_000);
-        let mut config = Config::default().with(|config| config.provisioner = true);
+        let mut config = Config::default().with(|config| {
+            config.provisioner = true;
+            config.operators.insert("bob".to_owned());
+        });
         if small {
             config.limits.log_events = 6;
             config.limits.history_events = 4;
@@ -114,7 +119,23 @@ impl Host {
             Event::Revoke { revocation, .. } => {
                 let _ = self.runtime.revoked(self.now, revocation);
             }
+            Event::Status { request } => {
+                let host = self.status();
+                self.runtime.tell_status(self.now, request, &host).expect("the operator is waiting for this answer");
+            }
             _ => {}
+        }
+    }
+
+    /// More than a small frame has room for.
+    fn status(&self) -> HostStatus {
+        let agent =
+            PoolAgentStatus { agent: "\u{1}".repeat(300), topic: "job.echo".into(), ..PoolAgentStatus::default() };
+        let bus = BusStatus { link: BusLink::Closed, since: Duration::MAX };
+        HostStatus {
+            shards: vec![self.runtime.counts(); 5],
+            journal: Some(JournalStatus { error: Some("\u{1}".repeat(2_000)), ..JournalStatus::default() }),
+            pools: vec![PoolStatus { bus, agents: vec![agent; 100], agents_left_out: 0 }; 3],
         }
     }
 

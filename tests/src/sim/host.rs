@@ -1,9 +1,11 @@
 //! The host: it answers at once, late or never.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use nuncio_core::arcp::{
-    ConnId, Credential, ErrorCode, Event, Fault, JobKey, JobUlid, QuestionId, Refused, ReplayId, Secret,
+    BusLink, BusStatus, ConnId, Credential, ErrorCode, Event, Fault, HostStatus, JobKey, JobUlid, JournalStatus,
+    PoolAgentStatus, PoolStatus, QuestionId, Refused, ReplayId, Secret, StatusId,
 };
 use nuncio_core::time::Time;
 
@@ -93,6 +95,7 @@ impl Sim {
             Event::Replay { replay, range, max_events, max_bytes } => {
                 self.read_back(replay, &range, max_events, max_bytes, draw);
             }
+            Event::Status { request } => self.tell_status(request, draw),
             Event::Revoke { revocation, job, value, .. } => {
                 let fails = !self.converging && draw.chance(self.params.revoke_fails);
                 let answer = if fails {
@@ -142,6 +145,23 @@ impl Sim {
         self.moves(conn, moved);
         self.count("moved");
         Ok(())
+    }
+
+    fn tell_status(&mut self, request: StatusId, draw: &mut Draw<'_, '_>) {
+        let agent = PoolAgentStatus { agent: "echo".to_owned(), topic: "job.echo".to_owned(), ..Default::default() };
+        let pool = PoolStatus {
+            bus: BusStatus { link: BusLink::Connected, since: Duration::from_secs(1) },
+            agents: vec![agent; draw.one(&[1, 3, 100, 20_000])],
+            agents_left_out: 0,
+        };
+        let host = HostStatus {
+            shards: vec![self.runtime.counts(); draw.one(&[0, 2, 8])],
+            journal: self.params.journal.is_kept().then(JournalStatus::default),
+            pools: vec![pool; draw.below(3)],
+        };
+        let told = self.runtime.tell_status(self.now, request, &host);
+        // The answer may come too late.
+        assert!(matches!(told, Ok(()) | Err(Refused::Stale)), "{told:?}");
     }
 
     fn decide(&mut self, job: JobKey, credentials: bool, draw: &mut Draw<'_, '_>) {

@@ -113,7 +113,7 @@ impl Sim {
         let jobs: Vec<String> = self.model.jobs.values().map(|job| job.id.clone()).collect();
         let job = draw.pick(&jobs).cloned().unwrap_or_default();
         let lease = super::lease::draw(draw, true, false);
-        let frame = match draw.below(13) {
+        let frame = match draw.below(14) {
             0 => return draw.bytes(24).into(),
             1 => self.envelope(who, "job.cancel", &json!({"job_id": job})),
             2 => self.envelope(who, "job.subscribe", &json!({"job_id": job, "history": true})),
@@ -136,6 +136,7 @@ impl Sim {
                 let answer = json!({"job_id": job, "question_id": question, "value": "approve"});
                 self.envelope(who, "x-vendor.nuncio.answer", &answer)
             }
+            11 => self.envelope(who, "x-vendor.nuncio.read_status", &json!({})),
             _ => {
                 let payload = json!({"agent": "slow", "lease_request": lease, "idempotency_key": "key-1"});
                 self.envelope(who, "job.submit", &payload)

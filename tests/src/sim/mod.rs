@@ -40,6 +40,7 @@
 //! | `a_fitting_answer_is_taken`, `no_accepted_answer_is_lost` | ours | `model::rules` |
 //! | `questions_expire_at_their_deadline`, `no_question_outlives_its_deadline` | ours | `model::rules` |
 //! | `only_approved_operations_are_done`, `a_refusal_says_who_and_why`, `only_marked_operations_are_asked_about` | ours | `model::rules` |
+//! | `only_operators_read_the_state` | ours | `model::rules` |
 //! | `a_credential_is_revoked_once` | §9.8.2 | `model::rules` |
 //! | `credentials_are_recorded_before_they_are_shown` | §14 | `model::rules` |
 //! | `children_end_before_their_parent` | §10 | `model::rules` |
@@ -166,7 +167,7 @@ impl Sim {
             peers: Vec::new(),
             hostiles: (0..params.hostiles).map(|_| Hostile::default()).collect(),
             host: Host::default(),
-            model: Model::new(params.marks, params.approvers()),
+            model: Model::new(params.marks, params.approvers(), params.operators()),
             invariants: Invariants::new(),
             next_seed: 0,
             jumps: 0,

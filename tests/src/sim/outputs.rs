@@ -167,6 +167,10 @@ impl Sim {
             ("job.cancelled", Some(_)) => self.model.cancelled_sent(frame.job()),
             ("x-vendor.nuncio.answered", Some(_)) => self.model.answer_sent(frame.payload()),
             ("job.subscribed", Some(_)) => self.model.answered(session, frame.job()),
+            ("x-vendor.nuncio.status", _) => {
+                rules::only_operators_read_the_state(session, self.model.is_operated(session));
+                self.count("state read");
+            }
             _ => {}
         }
         self.host.shows(text);
@@ -355,7 +359,11 @@ impl Sim {
     fn deliver_event(&mut self, event: Event) {
         note(|| format!("  host receives {event:?}"));
         match event {
-            Event::Submitted { .. } | Event::Authenticate { .. } | Event::Revoke { .. } | Event::Replay { .. } => {
+            Event::Submitted { .. }
+            | Event::Authenticate { .. }
+            | Event::Revoke { .. }
+            | Event::Replay { .. }
+            | Event::Status { .. } => {
                 self.host.questions.push(event);
             }
             Event::Start { job } => {

@@ -50,6 +50,8 @@ pub(super) struct Params {
     pub(super) approval_secs: u64,
     /// Whether there is a principal that answers the questions of every job.
     pub(super) has_approver: bool,
+    /// Whether it may also cancel every job, and read the state of the runtime.
+    pub(super) has_operator: bool,
 }
 
 impl Params {
@@ -66,6 +68,7 @@ impl Params {
             Journaling::Readable,
         ]);
         let kept = |weight: usize| if journal.is_kept() { weight } else { 0 };
+        let has_approver = draw.chance(40);
         Params {
             clients: 1 + draw.below(4),
             hostiles: draw.one(&[0, 0, 1, 2]),
@@ -117,7 +120,8 @@ impl Params {
             store_window: draw.one(&[16_384, 16_384, 16]),
             marks: draw.one(&MARKS),
             approval_secs: draw.one(&[3_600, 3_600, 20, 3]),
-            has_approver: draw.chance(40),
+            has_approver,
+            has_operator: has_approver && draw.chance(50),
         }
     }
 
@@ -138,6 +142,7 @@ impl Params {
             config.ask_first = Lease::parse(self.marks).expect("good patterns");
             config.approval_timeout = Duration::from_secs(self.approval_secs);
             config.approvers = self.approvers();
+            config.operators = self.operators();
         })
     }
 
@@ -147,5 +152,9 @@ impl Params {
 
     pub(super) fn approvers(&self) -> BTreeSet<String> {
         BTreeSet::from_iter(self.has_approver.then(|| APPROVER.to_owned()))
+    }
+
+    pub(super) fn operators(&self) -> BTreeSet<String> {
+        BTreeSet::from_iter(self.has_operator.then(|| APPROVER.to_owned()))
     }
 }

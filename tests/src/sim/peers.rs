@@ -290,7 +290,7 @@ impl Sim {
             return;
         }
         let now = self.now;
-        match draw.weighted(&[40, 12, 10, 6, 4, 4, 1, 16, 3]) {
+        match draw.weighted(&[40, 12, 10, 6, 4, 4, 1, 16, 3, 3]) {
             0 => self.submit(who, draw),
             1 => {
                 if let Some(handle) = draw.pick(&self.peers[who].order).copied() {
@@ -326,6 +326,10 @@ impl Sim {
             }
             7 => self.answer_question(who, draw),
             8 => self.list_questions(who),
+            9 => {
+                // A client that is closed, or has too many requests, refuses.
+                let _ = self.peers[who].client.status(now);
+            }
             _ => {
                 self.peers[who].leaving = true;
                 self.peers[who].client.close(now, Some("bye"));

@@ -9,7 +9,7 @@ use super::client::ACCEPTED_REPLAY;
 use super::frame::Frame;
 use super::shape;
 
-const TYPES: [&str; 14] = [
+const TYPES: [&str; 15] = [
     "session.welcome",
     "session.error",
     "session.ping",
@@ -24,6 +24,7 @@ const TYPES: [&str; 14] = [
     "job.subscribed",
     "x-vendor.nuncio.answered",
     "x-vendor.nuncio.questions",
+    "x-vendor.nuncio.status",
 ];
 const MEMBERS: [&str; 9] =
     ["arcp", "id", "type", "session_id", "trace_id", "job_id", "event_seq", "payload", "extensions"];

@@ -202,7 +202,7 @@ impl Client {
 
     /// Checks that the session has the features that a request needs. Before the first welcome they are not known; a
     /// request that needs others then fails at the welcome.
-    fn check_session(&self, needs: Features) -> Result<(), ClientRefused> {
+    pub(super) fn check_session(&self, needs: Features) -> Result<(), ClientRefused> {
         if self.state.is_ending() {
             return Err(ClientRefused::Closed);
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::types::{ChunkEvent, HandleId, JobEvent, Outcome, RequestId, Welcome};
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::reply::read::{Accepted, AnsweredQuestion, JobPage, QuestionPage, RemoteFault, Subscribed};
+use crate::arcp::wire::status::RuntimeStatus;
 
 /// An output of a client. A driver acts on them in their order.
 #[derive(Clone)]
@@ -148,6 +149,13 @@ pub enum ClientEvent {
         /// The page.
         page: Box<QuestionPage>,
     },
+    /// The state of the runtime was received (ours).
+    Status {
+        /// The request.
+        request: RequestId,
+        /// The state.
+        status: Box<RuntimeStatus>,
+    },
     /// A request was refused or not answered. This never ends a job that was accepted.
     RequestFailed {
         /// The request.
@@ -184,6 +192,8 @@ pub enum Failed {
     Answer(RequestId),
     /// A list of open questions.
     Questions(RequestId),
+    /// A request for the state of the runtime.
+    Status(RequestId),
 }
 
 /// Why a request failed.

@@ -54,6 +54,7 @@ mod sequence;
 mod session;
 mod silence;
 mod state;
+mod status;
 mod timeout;
 mod transport;
 mod types;

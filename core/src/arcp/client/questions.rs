@@ -55,7 +55,7 @@ impl Client {
         self.request(Request::new(Ask::Questions, write::list_questions(query)))
     }
 
-    fn request(&mut self, request: Request) -> Result<RequestId, ClientRefused> {
+    pub(super) fn request(&mut self, request: Request) -> Result<RequestId, ClientRefused> {
         self.check_room(&request, 0)?;
         let id = self.requests.add(request);
         self.requests.enqueue(id);

@@ -17,6 +17,7 @@ use super::jobs::JobKey;
 use super::types::{HandleId, RequestId};
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::status::READ_STATUS;
 use crate::time::Time;
 use crate::trace::TraceId;
 
@@ -38,6 +39,8 @@ pub(super) enum Ask {
     Answer,
     /// A list of open questions.
     Questions,
+    /// The state of the runtime.
+    Status,
     /// A list of the live jobs, to find jobs that the runtime is silent about.
     Survey,
     /// A subscribe to a job that the runtime is silent about.
@@ -56,6 +59,7 @@ impl Ask {
             Ask::List | Ask::Survey => "session.list_jobs",
             Ask::Answer => "x-vendor.nuncio.answer",
             Ask::Questions => "x-vendor.nuncio.list_questions",
+            Ask::Status => READ_STATUS,
             Ask::Unsubscribe => "job.unsubscribe",
         }
     }
@@ -70,6 +74,7 @@ impl Ask {
             Ask::List => Some(Failed::List(id)),
             Ask::Answer => Some(Failed::Answer(id)),
             Ask::Questions => Some(Failed::Questions(id)),
+            Ask::Status => Some(Failed::Status(id)),
             Ask::Survey | Ask::Inquire(_) | Ask::Unsubscribe => None,
         }
     }

@@ -43,7 +43,8 @@ pub struct Config {
     pub dialects: BTreeMap<String, Dialect>,
     /// Who may see and watch whose jobs (§6.6, §7.6). Default: [`SamePrincipal`].
     pub policy: Arc<dyn Policy>,
-    /// Principals that may list, watch and cancel every job; they see no credentials (ours). Default: none.
+    /// Principals that may list, watch and cancel every job, and read the state of the runtime; they see no credentials (ours).
+    /// Default: none.
     pub operators: BTreeSet<String>,
     /// Principals that may list and watch every job and answer its questions (ours). Default: none.
     pub approvers: BTreeSet<String>,
@@ -78,6 +79,8 @@ pub struct Config {
     pub submit_timeout: Duration,
     /// The time the host has to answer [`Event::Replay`](crate::arcp::Event::Replay). Default: 10 s.
     pub replay_timeout: Duration,
+    /// The time the host has to answer [`Event::Status`](crate::arcp::Event::Status) (ours). Default: 10 s.
+    pub status_timeout: Duration,
     /// The time a cancelled agent has to end by itself (§7.4). Default: 30 s.
     pub cancel_grace: Duration,
     /// How long a job may outlive its lease (§14). Default: 1 s.
@@ -233,6 +236,9 @@ pub struct Limits {
     /// Unanswered [`Event::Replay`](crate::arcp::Event::Replay)s, beyond which a resume or subscription that needs another
     /// one is refused. Default: 1 000.
     pub replays: usize,
+    /// Unanswered [`Event::Status`](crate::arcp::Event::Status)es, beyond which another request of an operator is refused
+    /// (ours). Default: 100.
+    pub status_requests: usize,
     /// Stores not yet reported as durable, beyond which agents wait. From twice as many on, and at least 1 024, the runtime
     /// takes no new work, as after [`Runtime::pause`](crate::arcp::Runtime::pause). Only with a journal. Default: 16 384.
     pub store_window: u64,
@@ -259,7 +265,7 @@ impl Config {
         self
     }
 
-    /// Whether a principal may list, watch and cancel every job.
+    /// Whether a principal may list, watch and cancel every job, and read the state of the runtime.
     pub(crate) fn is_operator(&self, principal: &str) -> bool {
         self.operators.contains(principal)
     }
@@ -310,6 +316,7 @@ impl Default for Config {
             auth_timeout: Duration::from_secs(10),
             submit_timeout: Duration::from_secs(30),
             replay_timeout: Duration::from_secs(10),
+            status_timeout: Duration::from_secs(10),
             cancel_grace: Duration::from_secs(30),
             expiry_grace: Duration::from_secs(1),
             linger: Duration::from_secs(2),
@@ -383,6 +390,7 @@ impl Default for Limits {
             credentials_per_job: 16,
             revocations: 10_000,
             replays: 1_000,
+            status_requests: 100,
             store_window: 16_384,
         }
     }

@@ -234,6 +234,7 @@ impl Runtime {
             "job.unsubscribe" => self.on_unsubscribe(key, request),
             "x-vendor.nuncio.answer" => self.on_question_answer(key, request),
             "x-vendor.nuncio.list_questions" => self.on_list_questions(key, request),
+            "x-vendor.nuncio.read_status" => self.on_read_status(key, request),
             "session.ping" => self.on_ping(key, request),
             "session.ack" => self.on_ack(key, request),
             "session.list_jobs" => self.on_list(key, request),
@@ -249,9 +250,8 @@ impl Runtime {
             | "job.error"
             | "job.subscribed"
             | "x-vendor.nuncio.answered"
-            | "x-vendor.nuncio.questions" => {
-                Err(Fault::invalid(alloc::format!("only a runtime sends {}", request.kind)))
-            }
+            | "x-vendor.nuncio.questions"
+            | "x-vendor.nuncio.status" => Err(Fault::invalid(alloc::format!("only a runtime sends {}", request.kind))),
             vendor if vendor.starts_with("x-vendor.") && is_optional(request.envelope) => Ok(()),
             other => Err(Fault::invalid(alloc::format!("the message type {other:?} is unknown"))),
         }

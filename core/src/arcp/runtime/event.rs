@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::host::{ConnId, JobKey, QuestionId, ReplayId, Resumed, RevocationId};
+use crate::arcp::runtime::host::{ConnId, JobKey, QuestionId, ReplayId, Resumed, RevocationId, StatusId};
 use crate::arcp::runtime::record::Record;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -272,6 +272,13 @@ pub enum Event {
         /// The sentence of the answer.
         message: Cow<'static, str>,
     },
+    /// A question: how does the host do? An operator has asked (ours).
+    /// [`Runtime::tell_status`](crate::arcp::Runtime::tell_status) answers it. It may be acted on at once, regardless of its
+    /// `after`, so that operators see the state of a journal that is slow or stalled.
+    Status {
+        /// The id of the question, for the answer.
+        request: StatusId,
+    },
     /// No job is left after a [`Runtime::shutdown`](crate::arcp::Runtime::shutdown).
     Drained,
 }
@@ -328,6 +335,8 @@ pub enum Timer {
     Revocation,
     /// The journal has not answered [`Event::Replay`].
     Replay,
+    /// The host has not answered [`Event::Status`].
+    Status,
     /// Ended jobs or idempotency records are old enough to be forgotten.
     Eviction,
     /// A listing goes on that was too long for one turn (§6.6).

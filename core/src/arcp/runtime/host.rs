@@ -27,6 +27,8 @@ slotmap::new_key_type! {
     pub struct RevocationId;
     /// A question to the journal.
     pub struct ReplayId;
+    /// A request of an operator for the state of the runtime and of its host.
+    pub struct StatusId;
     pub(crate) struct SessionKey;
 }
 

@@ -2,11 +2,11 @@
 //! once.
 //!
 //! ```text
-//!  handle_frame     dispatch.rs   hello.rs resume.rs | submit.rs retry.rs | cancel.rs | question_answer.rs | list.rs ...
+//!  handle_frame     dispatch.rs   hello.rs resume.rs | submit.rs retry.rs | cancel.rs | question_answer.rs | status.rs ...
 //!  handle_timeout   timeout.rs                |
-//!  host commands    answer.rs handover.rs emit.rs result.rs delegate.rs authorize.rs approve.rs ask.rs rotate.rs revoke.rs replay.rs
+//!  host commands    answer.rs handover.rs emit.rs result.rs delegate.rs authorize.rs approve.rs ask.rs rotate.rs revoke.rs replay.rs status.rs
 //!                                             |
-//!  components       Conns  Sessions  Jobs  Agents  Idempotency  Credentials  Durability  Replays
+//!  components       Conns  Sessions  Jobs  Agents  Idempotency  Credentials  Durability  Replays  StatusRequests
 //!                                             |
 //!  flush.rs         at the end of every input: agents that may go on, jobs that got a slot, frames that may be sent
 //!                                             |
@@ -76,6 +76,8 @@ mod shares;
 mod shutdown;
 mod slots;
 pub(crate) mod stats;
+mod status;
+mod status_requests;
 mod stored;
 mod submit;
 mod subscribe;
@@ -111,6 +113,7 @@ use self::sessions::Sessions;
 use self::sessions::session::Session;
 use self::sessions::state::SessionState;
 use self::stats::{AgentStats, Stats, Totals};
+use self::status_requests::StatusRequests;
 use self::timers::{Deadline, Timers};
 use self::work::Work;
 use super::wire::agent::AgentSpec;
@@ -161,6 +164,7 @@ pub struct Runtime {
     unfinished: Unfinished,
     memory: Memory,
     submits: Rates<Arc<str>>,
+    status_requests: StatusRequests,
 }
 
 impl Runtime {
@@ -186,6 +190,7 @@ impl Runtime {
             unfinished: Unfinished::default(),
             memory: Memory::default(),
             submits: Rates::default(),
+            status_requests: StatusRequests::new(now),
             config: Arc::new(config),
         }
     }
@@ -259,6 +264,7 @@ impl Runtime {
             + self.timers.held()
             + self.unfinished.held()
             + self.submits.held()
+            + self.status_requests.held()
     }
 
     /// Returns what the runtime holds and has counted. It visits every session and job, so it should be called for a

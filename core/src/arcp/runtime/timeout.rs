@@ -3,7 +3,7 @@
 use super::Runtime;
 use super::conns::state::ConnState;
 use super::event::Timer;
-use super::host::{ConnId, JobKey, ReplayId, RevocationId, SessionKey};
+use super::host::{ConnId, JobKey, ReplayId, RevocationId, SessionKey, StatusId};
 use super::jobs::state::Cause;
 use super::work;
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -33,6 +33,7 @@ impl Runtime {
                     Timer::Grace => this.end_cancelled(JobKey::from(key), Cause::GraceOver),
                     Timer::Revocation => this.revoke_again(RevocationId::from(key)),
                     Timer::Replay => this.replay_lapsed(ReplayId::from(key)),
+                    Timer::Status => this.status_lapsed(StatusId::from(key)),
                     Timer::Eviction => {
                         this.eviction.passed();
                         this.evict();

@@ -4,6 +4,8 @@ use serde::ser::SerializeSeq;
 
 /// The name of [`Feature::AcceptedReplay`] in `capabilities.features` (ours).
 pub const ACCEPTED_REPLAY: &str = "x-vendor.nuncio.accepted_replay";
+/// The name of [`Feature::Status`] in `capabilities.features` (ours).
+const STATUS: &str = "x-vendor.nuncio.status";
 
 /// A feature that two peers can negotiate (§6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,11 +36,13 @@ pub enum Feature {
     /// `x-vendor.nuncio.accepted_replay` (ours): a client that asks for it receives the `job.accepted` of a job again
     /// after a resume, and that of a delegated job.
     AcceptedReplay,
+    /// `x-vendor.nuncio.status` (ours): the runtime tells its operators its state.
+    Status,
 }
 
 impl Feature {
     /// All features: those of the specification in the order of the example in §6.2, then ours.
-    pub const ALL: [Feature; 12] = [
+    pub const ALL: [Feature; 13] = [
         Feature::Heartbeat,
         Feature::Ack,
         Feature::ListJobs,
@@ -51,6 +55,7 @@ impl Feature {
         Feature::ResultChunk,
         Feature::AgentVersions,
         Feature::AcceptedReplay,
+        Feature::Status,
     ];
 
     /// Returns the feature as it is written on the wire.
@@ -68,6 +73,7 @@ impl Feature {
             Feature::ResultChunk => "result_chunk",
             Feature::AgentVersions => "agent_versions",
             Feature::AcceptedReplay => ACCEPTED_REPLAY,
+            Feature::Status => STATUS,
         }
     }
 

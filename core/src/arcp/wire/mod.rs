@@ -7,7 +7,7 @@
 //!
 //! envelope, ids, error, feature, lines                      the parts that every frame has
 //! close                                                     the close code that is ours
-//! agent, credential, job, question/, body/                  the things that frames describe
+//! agent, credential, job, question/, status/, body/         the things that frames describe
 //! dialect/                                                  where an SDK's frames differ from the specification
 //! ```
 //!
@@ -29,6 +29,7 @@ pub mod lines;
 pub(crate) mod question;
 pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod status;
 
 pub use self::envelope::{Envelope, Int, MAX_INTEGER};
 pub use crate::json::{MAX_DEPTH, Text};

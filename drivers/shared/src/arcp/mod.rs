@@ -24,9 +24,10 @@ pub use nuncio_core::arcp::client::{
     RequestFailure, ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
-    Access, AgentCounts, AgentStats, Answer, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault,
-    Feature, Features, FinalStatus, JobId, JobUlid, Json, Limits, Number, OnRestart, Policy, Question, Refused,
-    SamePrincipal, Secret, SessionId, SessionUlid, Stats, Totals, UnknownDialect, Via,
+    Access, AgentCounts, AgentStats, Answer, AnyPrincipal, Body, BusLink, BusStatus, Config, Credential, Denied,
+    Dialect, ErrorCode, Fault, Feature, Features, FinalStatus, JobId, JobUlid, JournalStatus, Json, Limits, Number,
+    OnRestart, Policy, PoolAgentStatus, PoolStatus, Question, Refused, RuntimeStatus, SamePrincipal, Secret, SessionId,
+    SessionUlid, Stats, StatusCounts, Totals, UnknownDialect, Via,
 };
 pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency};
 pub use nuncio_core::histogram::Histogram;

@@ -2,13 +2,16 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_core::Stream as _;
 use futures_lite::future::or;
 use nuncio_core::cap::{InvalidSubject, Topic};
 
 use super::note::Note;
+use super::status::{Roster, Tally};
 use super::{outcome, report, request};
+use crate::arcp::server::status::PoolSource;
 use crate::arcp::{Agent, Failure, JobContext, Json, OnRestart, Output, ServerBuilder};
 use crate::cap::{Client, JobHandle, JobResult, ProgressEvent};
 use crate::io::Driver;
@@ -58,32 +61,42 @@ use crate::io::Driver;
 /// # }).unwrap();
 /// ```
 pub struct Pool<D> {
-    client: Client<D>,
+    roster: Arc<Roster<D>>,
 }
 
 impl<D: Driver> Pool<D> {
     /// Returns the pool that a client submits to. Give the client an [id](crate::cap::ClientBuilder::id), so that it has the
     /// same after a restart.
     pub fn new(client: Client<D>) -> Pool<D> {
-        Pool { client }
+        Pool { roster: Arc::new(Roster::new(client)) }
     }
 
     /// Returns an agent whose jobs run on the workers of a topic. Add it with
     /// [`agent_type`](ServerBuilder::agent_type), and declare [`OnRestart::Rerun`] for it, as [`serve`](Pool::serve) does.
     pub fn agent(&self, topic: &str) -> Result<PoolAgent<D>, InvalidSubject> {
-        Ok(PoolAgent { client: self.client.clone(), topic: Topic::new(topic)? })
+        self.named_agent("", topic)
     }
 
-    /// Adds an agent whose jobs run on the workers of a topic. With a journal, its jobs outlive a restart of the server.
+    fn named_agent(&self, name: &str, topic: &str) -> Result<PoolAgent<D>, InvalidSubject> {
+        let topic = Topic::new(topic)?;
+        let tally = Tally::new(name, topic.as_str());
+        Ok(PoolAgent { client: self.roster.client.clone(), topic, tally })
+    }
+
+    /// Adds an agent whose jobs run on the workers of a topic. With a journal, its jobs outlive a restart of the server. The
+    /// server's operators see how the pool does ([`PoolStatus`](crate::arcp::PoolStatus)).
     pub fn serve(&self, server: ServerBuilder<D>, name: &str, topic: &str) -> Result<ServerBuilder<D>, InvalidSubject> {
         let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
-        Ok(server.agent_type(name, self.agent(topic)?).on_restart(bare, OnRestart::Rerun))
+        let agent = self.named_agent(name, topic)?;
+        self.roster.add(&agent.tally);
+        let roster: Arc<dyn PoolSource> = Arc::clone(&self.roster) as _;
+        Ok(server.agent_type(name, agent).on_restart(bare, OnRestart::Rerun).pool(roster))
     }
 }
 
 impl<D> std::fmt::Debug for Pool<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Pool").field("client", &self.roster.client).finish_non_exhaustive()
     }
 }
 
@@ -91,6 +104,7 @@ impl<D> std::fmt::Debug for Pool<D> {
 pub struct PoolAgent<D> {
     client: Client<D>,
     topic: Topic,
+    tally: Arc<Tally>,
 }
 
 impl<D> std::fmt::Debug for PoolAgent<D> {
@@ -118,9 +132,11 @@ impl<D: Driver> Agent for PoolAgent<D> {
         // It is in the request. This copy would be held as long as the job runs.
         drop(input);
         let job = self.client.submit(submit).await.map_err(|error| request::not_submitted(&error))?;
+        let outstanding = self.tally.dispatch();
         let mut job = Guard { job, ctx: ctx.clone(), is_over: false };
         job.follow(&mut note).await?;
         let result = job.end().await?;
+        drop(outstanding);
         report::artifacts(&ctx, &mut note, &result).await?;
         outcome::conclude(&ctx, &mut job.job, &result).await
     }

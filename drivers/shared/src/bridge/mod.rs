@@ -5,6 +5,7 @@
 //!             <--events--        <--            report.rs   <--JobProgress--
 //!             <--result--        <--            outcome.rs  <--JobResult--
 //!                                    note.rs: what is on record with the ARCP job
+//! operator    <--status--        <--            status.rs: the bus, and the jobs of each agent
 //!
 //! caracal/    who has submitted a job, and the session that its agent acts in
 //! ```
@@ -25,6 +26,8 @@ mod outcome;
 mod report;
 #[cfg(feature = "cap")]
 mod request;
+#[cfg(feature = "cap")]
+mod status;
 
 #[cfg(feature = "cap")]
 pub use agent::{Pool, PoolAgent};

@@ -26,6 +26,7 @@ pub use client::{
 };
 pub use memory_server::{MemoryServer, MemoryServerLimits};
 pub use nats::{NatsBus, NatsError};
+pub use node::hub::Connection;
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{
     Acceptance, Authentication, AuthorityEvent, AuthorityRefused, Budget, ClientConfig, ClientLimits, ClientProduction,

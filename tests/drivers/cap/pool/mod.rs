@@ -3,6 +3,7 @@
 mod jobs;
 mod limits;
 mod restart;
+mod status;
 
 use serde_json::{Value, json};
 

@@ -140,7 +140,8 @@ impl Model {
         self.append(id, Entry::event("status", json!({"phase": phase})));
     }
 
-    /// A session sent `job.cancel` (§7.4). A job without an owner may be cancelled by every session of its principal.
+    /// A session sent `job.cancel` (§7.4). A job without an owner may be cancelled by every session of its principal, and every
+    /// job by an operator.
     pub(in super::super) fn cancel(&mut self, session: &str, name: &str, now: Time) {
         let Some(id) = self.named(name) else { return };
         let job = &self.jobs[&id];
@@ -148,7 +149,7 @@ impl Model {
             Some(owner) => owner == session,
             None => self.sessions.get(session).is_some_and(|session| session.principal == job.principal),
         };
-        if may && job.state != State::Asked {
+        if (may || self.is_operated(session)) && job.state != State::Asked {
             self.cancel_family(id, now);
         }
     }

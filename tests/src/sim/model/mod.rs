@@ -160,13 +160,15 @@ pub(super) struct Model {
     marks: Value,
     /// The principals that watch every job and answer its questions.
     approvers: BTreeSet<String>,
+    /// The principals that cancel every job and read the state of the runtime.
+    operators: BTreeSet<String>,
 }
 
 impl Model {
-    /// Creates the model of a runtime with operations that people approve first, and with approvers.
-    pub(super) fn new(marks: &str, approvers: BTreeSet<String>) -> Model {
+    /// Creates the model of a runtime with operations that people approve first, with approvers and operators.
+    pub(super) fn new(marks: &str, approvers: BTreeSet<String>, operators: BTreeSet<String>) -> Model {
         let marks = serde_json::from_str(marks).expect("JSON");
-        Model { marks, approvers, ..Model::default() }
+        Model { marks, approvers, operators, ..Model::default() }
     }
 
     /// A session was welcomed for the first time (§6.2).
@@ -187,6 +189,11 @@ impl Model {
 
     pub(super) fn knows_session(&self, session: &str) -> bool {
         self.sessions.contains_key(session)
+    }
+
+    /// Returns whether a session is one of an operator.
+    pub(super) fn is_operated(&self, session: &str) -> bool {
+        self.sessions.get(session).is_some_and(|session| self.operators.contains(&session.principal))
     }
 
     pub(super) fn acked(&mut self, session: &str) {

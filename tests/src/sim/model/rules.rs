@@ -40,7 +40,8 @@ pub(in super::super) fn a_returned_job_ends(job: &Job) {
     assert!(job.planned.is_none(), "§7.3 a_returned_job_ends: the agent of {} has returned", job.id);
 }
 
-/// §7.4: a job is cancelled because its owner, an ancestor's owner or, without an owner, its principal asked for it.
+/// §7.4: a job is cancelled because its owner, an ancestor's owner, an operator or, without an owner, its principal asked for
+/// it.
 pub(in super::super) fn only_the_owner_cancels(job: &Job, asked: bool) {
     assert!(asked, "§7.4 only_the_owner_cancels: {} was cancelled", job.id);
 }
@@ -92,6 +93,11 @@ pub(in super::super) fn children_end_before_their_parent(parent: &Job, live: &[J
 /// §7.6: only the submitter's principal and approvers may watch a job.
 pub(in super::super) fn only_the_principal_watches(job: &Job, granted: bool, may: bool) {
     assert_eq!(granted, may, "§7.6 only_the_principal_watches: {}", job.id);
+}
+
+/// Ours: only operators read the state of the runtime.
+pub(in super::super) fn only_operators_read_the_state(session: &str, may: bool) {
+    assert!(may, "ours only_operators_read_the_state: {session}");
 }
 
 /// Ours: a job whose `job.accepted` was sent survives every crash.

@@ -120,7 +120,7 @@ impl Jobs {
         self.by_ulid.get(&ulid).copied()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Job> {
         self.table.values()
     }
 

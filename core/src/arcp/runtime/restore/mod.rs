@@ -315,6 +315,7 @@ impl Restoring {
         runtime.random = Random::resume(seed, self.last_id);
         let now = runtime.clock.now();
         self.restored.now = now;
+        runtime.status_requests.begin(now);
         for forgotten in core::mem::take(&mut self.forgotten) {
             runtime.record(|_| {
                 Some(match forgotten {

@@ -1,5 +1,5 @@
-//! The frames that a client sends: `session.hello` to `session.close`, `job.submit` to `job.unsubscribe` (§6, §7), and the
-//! two about questions (ours).
+//! The frames that a client sends: `session.hello` to `session.close`, `job.submit` to `job.unsubscribe` (§6, §7), and ours:
+//! two about questions, and one about the state of the runtime.
 
 pub(crate) mod args;
 pub(crate) mod capabilities;
@@ -8,5 +8,5 @@ pub(crate) mod write;
 
 pub(crate) use self::read::{
     Ack, AnswerQuestion, Auth, Cancel, Capabilities, Close, Constraints, Hello, ListFilter, ListJobs, ListQuestions,
-    Optional, Ping, Resume, Submit, Subscribe, Unsubscribe, blame, decode, decode_owned, job_id,
+    Optional, Ping, ReadStatus, Resume, Submit, Subscribe, Unsubscribe, blame, decode, decode_owned, job_id,
 };

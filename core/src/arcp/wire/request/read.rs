@@ -222,6 +222,10 @@ pub(crate) struct ListQuestions<'a> {
     pub(crate) cursor: Option<Text<'a>>,
 }
 
+/// An `x-vendor.nuncio.read_status` (ours).
+#[derive(Deserialize)]
+pub(crate) struct ReadStatus {}
+
 /// A `session.close` (§6.7).
 #[derive(Deserialize)]
 pub(crate) struct Close {

@@ -10,7 +10,7 @@ use nuncio_core::arcp::client::{
     AnsweredQuestion, ClientEvent, ClientOutput, ClientRefused, Failed, HandleId, JobPage, LostReason, QuestionPage,
     RequestFailure, RequestId, Welcome,
 };
-use nuncio_core::arcp::{Client, JobId};
+use nuncio_core::arcp::{Client, JobId, RuntimeStatus};
 use nuncio_core::time::Time;
 use tracing::{debug, info, warn};
 
@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) answers: HashMap<RequestId, oneshot::Sender<Result<AnsweredQuestion, ClientError>>>,
     /// Lists of questions that wait for their answers.
     pub(super) questions: HashMap<RequestId, oneshot::Sender<Result<QuestionPage, ClientError>>>,
+    /// Requests for the state of the runtime that wait for their answers.
+    pub(super) statuses: HashMap<RequestId, oneshot::Sender<Result<RuntimeStatus, ClientError>>>,
     /// Cancels that wait for their answers.
     pub(super) cancels: HashMap<RequestId, oneshot::Sender<Result<(), ClientError>>>,
     pub(super) link: LinkState,
@@ -51,6 +53,7 @@ impl State {
             lists: HashMap::new(),
             answers: HashMap::new(),
             questions: HashMap::new(),
+            statuses: HashMap::new(),
             cancels: HashMap::new(),
             link: LinkState::default(),
             end: None,
@@ -188,6 +191,7 @@ impl State {
             ClientEvent::Jobs { request, page } => reply(self.lists.remove(&request), Ok(*page)),
             ClientEvent::Answered { request, answered } => reply(self.answers.remove(&request), Ok(*answered)),
             ClientEvent::Questions { request, page } => reply(self.questions.remove(&request), Ok(*page)),
+            ClientEvent::Status { request, status } => reply(self.statuses.remove(&request), Ok(*status)),
             ClientEvent::RequestFailed { request, why } => self.failed(request, ClientError::Failed(*why), actions),
             ClientEvent::Welcome(welcome) => {
                 self.link.welcomed(welcome.resume_window_sec.map(Duration::from_secs));
@@ -255,6 +259,7 @@ impl State {
             Failed::List(request) => reply(self.lists.remove(&request), Err(error)),
             Failed::Answer(request) => reply(self.answers.remove(&request), Err(error)),
             Failed::Questions(request) => reply(self.questions.remove(&request), Err(error)),
+            Failed::Status(request) => reply(self.statuses.remove(&request), Err(error)),
         }
     }
 
@@ -271,6 +276,9 @@ impl State {
             reply(Some(waiting), Err(ClientError::Ended(end.clone())));
         }
         for (_, waiting) in self.questions.drain() {
+            reply(Some(waiting), Err(ClientError::Ended(end.clone())));
+        }
+        for (_, waiting) in self.statuses.drain() {
             reply(Some(waiting), Err(ClientError::Ended(end.clone())));
         }
         for (_, waiting) in self.cancels.drain() {
@@ -306,7 +314,8 @@ fn is_progress(event: &ClientEvent) -> bool {
         | ClientEvent::Cancelled { .. }
         | ClientEvent::Jobs { .. }
         | ClientEvent::Answered { .. }
-        | ClientEvent::Questions { .. } => true,
+        | ClientEvent::Questions { .. }
+        | ClientEvent::Status { .. } => true,
         ClientEvent::RequestFailed { why, .. } => matches!(**why, RequestFailure::Refused(_)),
         ClientEvent::Welcome(_)
         | ClientEvent::Lost(_)

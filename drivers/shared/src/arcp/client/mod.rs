@@ -21,6 +21,7 @@ mod result;
 mod session;
 mod slot;
 mod span;
+mod status;
 mod submit;
 mod supervise;
 mod token;

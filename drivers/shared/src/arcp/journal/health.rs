@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nuncio_core::histogram::Histogram;
 
-use super::JournalError;
+use super::{JournalError, JournalRoom};
 use crate::io::clock::monotonic;
 use crate::io::sync::lock;
 
@@ -35,10 +35,14 @@ const BOUNDS: [Duration; Histogram::BOUNDS] = [
 pub struct JournalHealth {
     /// The bytes that it takes, if it knows.
     pub bytes: Option<u64>,
+    /// How far it may grow, as it was a few seconds ago.
+    pub room: JournalRoom,
     /// How long the commits have taken that have succeeded.
     pub commits: Histogram,
     /// The time that the last one has taken.
     pub last_commit: Duration,
+    /// How long the last one is ago; `None` before the first one.
+    pub committed: Option<Duration>,
     /// Since when it cannot be written, and `None` while it can. New work is refused in the meantime.
     pub failing_for: Option<Duration>,
     /// Why it cannot be written, as a sentence for people.
@@ -51,11 +55,15 @@ impl JournalHealth {
     pub(crate) fn and(mut self, other: &JournalHealth) -> JournalHealth {
         let longest = if other.failing_for > self.failing_for { other } else { &self };
         let (failing_for, error) = (longest.failing_for, longest.error.clone());
+        // The time since a commit is shorter for the later one.
+        let committed = self.committed.into_iter().chain(other.committed).min();
         self.commits += other.commits;
         JournalHealth {
             bytes: self.bytes.zip(other.bytes).map(|(ours, theirs)| ours + theirs),
             commits: self.commits,
             last_commit: self.last_commit.max(other.last_commit),
+            room: self.room.and(other.room),
+            committed,
             failing_for,
             error,
         }
@@ -72,13 +80,23 @@ struct Inner {
     began: Option<Instant>,
     failing: Option<(Instant, String)>,
     bytes: Option<u64>,
+    room: JournalRoom,
     commits: Histogram,
     last: Duration,
+    committed: Option<Instant>,
 }
 
 impl Default for Inner {
     fn default() -> Inner {
-        Inner { began: None, failing: None, bytes: None, commits: Histogram::new(&BOUNDS), last: Duration::ZERO }
+        Inner {
+            began: None,
+            failing: None,
+            bytes: None,
+            room: JournalRoom::default(),
+            commits: Histogram::new(&BOUNDS),
+            last: Duration::ZERO,
+            committed: None,
+        }
     }
 }
 
@@ -93,6 +111,7 @@ impl Health {
         let mut inner = lock(&self.0);
         let took = inner.began.take().map_or(Duration::ZERO, |began| began.elapsed());
         inner.last = took;
+        inner.committed = Some(monotonic());
         inner.commits.observe(took);
         inner.bytes = bytes;
         inner.failing.take().is_some()
@@ -114,8 +133,9 @@ impl Health {
         }
     }
 
-    pub(super) fn measure(&self, bytes: Option<u64>) {
-        lock(&self.0).bytes = bytes;
+    pub(super) fn measure(&self, bytes: Option<u64>, room: JournalRoom) {
+        let mut inner = lock(&self.0);
+        (inner.bytes, inner.room) = (bytes, room);
     }
 
     /// Returns whether the journal has begun to fail because the commit under way takes too long.
@@ -132,8 +152,10 @@ impl Health {
         let inner = lock(&self.0);
         JournalHealth {
             bytes: inner.bytes,
+            room: inner.room,
             commits: inner.commits,
             last_commit: inner.last,
+            committed: inner.committed.map(|at| at.elapsed()),
             failing_for: inner.failing.as_ref().map(|(since, _)| since.elapsed()),
             error: inner.failing.as_ref().map(|(_, why)| why.clone()),
         }
@@ -149,6 +171,7 @@ mod tests {
         let health = Health::default();
         let view = health.view();
         assert_eq!((view.bytes, view.commits.count(), view.failing_for, view.error), (None, 0, None, None));
+        assert_eq!((view.room, view.committed), (JournalRoom::default(), None));
         health.begin();
         assert!(health.fail(&JournalError::Full), "it begins to fail");
         assert!(!health.fail(&JournalError::Busy), "it fails on");
@@ -161,6 +184,7 @@ mod tests {
         let view = health.view();
         assert_eq!((view.failing_for, view.error, view.bytes, view.commits.count()), (None, None, Some(7), 1));
         assert!(!health.succeed(Some(8)));
+        assert!(health.view().committed.is_some());
         assert!(BOUNDS.is_sorted_by(|before, after| before < after));
     }
 
@@ -177,8 +201,9 @@ mod tests {
         let view = health.view();
         assert!(view.failing_for.is_some_and(|since| since >= LONGEST));
         assert_eq!(view.error.as_deref(), Some("a commit takes longer than 5 s"));
-        health.measure(Some(9));
-        assert_eq!(health.view().bytes, Some(9));
+        let room = JournalRoom { max_bytes: Some(10), free_bytes: Some(11) };
+        health.measure(Some(9), room);
+        assert_eq!((health.view().bytes, health.view().room), (Some(9), room));
         assert!(health.succeed(None), "it was failing");
         let view = health.view();
         assert!(view.last_commit >= LONGEST && view.commits.sum() >= LONGEST, "{view:?}");

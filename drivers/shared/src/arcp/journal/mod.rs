@@ -85,6 +85,11 @@ pub trait Journal: Send + 'static {
         None
     }
 
+    /// Returns how far the journal may grow. It is asked every few seconds, on the thread of the journal.
+    fn room(&self) -> JournalRoom {
+        JournalRoom::default()
+    }
+
     /// Removes some of the records that are no longer needed, in a few milliseconds. Returns whether more can be removed
     /// right away.
     fn compact_step(&mut self) -> Result<bool, JournalError> {
@@ -128,6 +133,25 @@ pub enum Assigned {
     New,
     /// It was one of this shard.
     Again,
+}
+
+/// How far a journal may grow. From [`Journal::room`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalRoom {
+    /// The bytes above which it deletes its oldest events, if there is a limit.
+    pub max_bytes: Option<u64>,
+    /// The bytes that its disk has left, if they are known.
+    pub free_bytes: Option<u64>,
+}
+
+impl JournalRoom {
+    /// Returns how far two journals may grow, which are taken to be on one disk.
+    fn and(self, other: JournalRoom) -> JournalRoom {
+        JournalRoom {
+            max_bytes: self.max_bytes.zip(other.max_bytes).map(|(ours, theirs)| ours.saturating_add(theirs)),
+            free_bytes: self.free_bytes.zip(other.free_bytes).map(|(ours, theirs)| ours.min(theirs)),
+        }
+    }
 }
 
 /// The answer to a [`ReplayRange`].

@@ -29,7 +29,7 @@ pub(crate) fn run(hub: &Arc<Hub>, orders: &Orders, received: &Receiver<Order>, m
     let todo = Todo::new(orders, received);
     let probe_at = monotonic() + PROBE;
     let mut worker = Worker { hub, journal: &mut *journal, todo, pause: FIRST_PAUSE, compact_at: None, probe_at };
-    worker.todo.orders.health.measure(worker.journal.bytes());
+    worker.todo.orders.health.measure(worker.journal.bytes(), worker.journal.room());
     worker.work();
     // Another server may open the file as soon as the end is reported, so it is closed first.
     drop(journal);
@@ -192,7 +192,7 @@ impl Worker<'_> {
         self.probe_at = monotonic() + PROBE;
         match caught(|| self.journal.probe()) {
             Ok(()) => {
-                self.todo.orders.health.measure(self.journal.bytes());
+                self.todo.orders.health.measure(self.journal.bytes(), self.journal.room());
                 Ok(())
             }
             Err(error) if error.is_final() => Err(self.lose(error)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_core::arcp::{ConnId, JobKey, Resumed, RevocationId};
+use nuncio_core::arcp::{ConnId, JobKey, Resumed, RevocationId, StatusId};
 use tracing::Span;
 
 use super::provision::{Grant, Revocation};
@@ -27,6 +27,8 @@ pub(crate) trait Host {
     fn revoke(&self, id: RevocationId, revocation: Revocation);
     /// Reads events back from the journal.
     fn replay(&self, replay: Replay);
+    /// Tells what only the server knows of its state.
+    fn tell_status(&self, request: StatusId);
     /// Starts the agent of a job, in a span below `parent`.
     fn start(&self, job: Arc<Job>, parent: Span);
     /// Notes that no job is left, after the machine was told to shut down.

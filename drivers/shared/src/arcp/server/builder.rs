@@ -15,6 +15,7 @@ use super::life::Life;
 use super::provision::{DynProvisioner, Provisioner};
 use super::shards::Shards;
 use super::slots::Slots;
+use super::status::PoolSource;
 use crate::arcp::agent::registry::Registry;
 use crate::arcp::agent::run::Runner;
 use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, JobContext};
@@ -46,6 +47,7 @@ pub struct ServerBuilder<D: Driver> {
     policy: Option<Arc<dyn Policy>>,
     ask_first: Option<Lease>,
     registry: Registry,
+    pools: Vec<Arc<dyn PoolSource>>,
     verifier: Option<BoxVerifier>,
     provisioner: Option<Arc<dyn DynProvisioner>>,
     journals: Vec<Box<dyn Journal>>,
@@ -63,6 +65,7 @@ impl<D: Driver> Server<D> {
             policy: None,
             ask_first: None,
             registry: Registry::default(),
+            pools: Vec::new(),
             verifier: None,
             provisioner: None,
             journals: Vec::new(),
@@ -252,6 +255,15 @@ impl<D: Driver> ServerBuilder<D> {
         self
     }
 
+    /// Adds a pool that operators are told of, unless it was added before.
+    #[cfg(feature = "cap")]
+    pub(crate) fn pool(mut self, pool: Arc<dyn PoolSource>) -> ServerBuilder<D> {
+        if !self.pools.iter().any(|known| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(&pool))) {
+            self.pools.push(pool);
+        }
+        self
+    }
+
     /// Sets the executor of agents. Default: on tokio the runtime that `build` is called on, on smol the global executor.
     pub fn agent_runtime(mut self, runtime: D::Agents) -> ServerBuilder<D> {
         self.agents = Some(runtime);
@@ -304,6 +316,7 @@ impl<D: Driver> ServerBuilder<D> {
         let common = Arc::new(Shards::new(Slots::of(&specs)));
         let life = Arc::new(Life::new());
         let agents = Arc::new(Runner::new(self.registry, spawn));
+        let pools: Arc<[Arc<dyn PoolSource>]> = self.pools.into();
         let mut journals = self.journals;
         let started = start(&config, &specs, &mut journals)?;
         let mut journals = journals.into_iter();
@@ -319,6 +332,7 @@ impl<D: Driver> ServerBuilder<D> {
                 verifier: verifier.clone(),
                 provisioner: self.provisioner.clone(),
                 agents: Arc::<Runner>::clone(&agents),
+                pools: Arc::clone(&pools),
                 journal: journal.is_some().then(|| Arc::clone(&orders)),
                 io,
                 hooks: Arc::<D::Thread>::clone(&hooks),

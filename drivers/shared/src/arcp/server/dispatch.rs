@@ -361,6 +361,7 @@ impl State {
             Event::Replay { replay, range, max_events, max_bytes } => {
                 actions.push(move |host| host.replay(Replay { id: replay, range, max_events, max_bytes }));
             }
+            Event::Status { request } => actions.push(move |host| host.tell_status(request)),
             Event::Subscription { principal, job, owner, granted } => {
                 actions.push(move |_| {
                     let (principal, owner) = (&*principal, &*owner);

@@ -2,20 +2,26 @@
 
 use std::cell::Cell;
 
-use nuncio_core::arcp::{Config, Journaling, Resumed, RevocationId};
+use nuncio_core::arcp::{Config, Journaling, Resumed, RevocationId, StatusId};
 
 use super::*;
 use crate::arcp::server::action::Host;
 
 const NOW: Time = Time(1_700_000_000_000_000);
 
-/// Counts the hellos that are to be authenticated.
+/// Counts the hellos that are to be authenticated, and the requests for the state.
 #[derive(Default)]
-struct Hellos(Cell<usize>);
+struct Asked {
+    hellos: Cell<usize>,
+    states: Cell<usize>,
+}
 
-impl Host for Hellos {
+impl Host for Asked {
     fn authenticate(&self, _conn: ConnId, _claim: Claim) {
-        self.0.set(self.0.get() + 1);
+        self.hellos.set(self.hellos.get() + 1);
+    }
+    fn tell_status(&self, _request: StatusId) {
+        self.states.set(self.states.get() + 1);
     }
     fn locate(&self, _conn: ConnId, _resumed: Resumed) {}
     fn want_slot(&self, _agent: &str) {}
@@ -31,6 +37,7 @@ impl Host for Hellos {
 fn state() -> State {
     let mut config = Config::default();
     config.journal = Journaling::Kept;
+    config.operators.insert("alice".to_owned());
     State::new(Runtime::new(config, [7; 32], NOW), 0, true, false)
 }
 
@@ -46,10 +53,10 @@ impl State {
     fn login(&mut self) -> ConnId {
         let conn = self.open(NOW, Via::Memory, None, Peer::Stream("this process"), Arc::default());
         let hello = r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{
-            "client":{"name":"c","version":"1"},"auth":{"scheme":"bearer","token":"t"},"capabilities":{}}}"#;
-        let hellos = Hellos::default();
-        self.receive(conn, hello).perform(&hellos);
-        assert_eq!(hellos.0.get(), 1);
+            "client":{"name":"c","version":"1"},"auth":{"scheme":"bearer","token":"t"},"capabilities":{"features":["x-vendor.nuncio.status"]}}}"#;
+        let asked = Asked::default();
+        self.receive(conn, hello).perform(&asked);
+        assert_eq!(asked.hellos.get(), 1);
         self.runtime.admit(NOW, conn, "alice").unwrap();
         self.dispatch(NOW, &mut Actions::default());
         assert!(self.gate.held_for_connections() > 0);
@@ -87,4 +94,14 @@ fn outputs_that_wait_for_a_connection_go_with_it() {
     state.close(NOW, conn);
     state.dispatch(NOW, &mut Actions::default());
     assert_eq!(state.gate.held_for_connections(), 0);
+}
+
+#[test]
+fn an_operator_is_told_the_state_while_the_journal_is_slow() {
+    let mut state = state();
+    let conn = state.login();
+    let asked = Asked::default();
+    let read = r#"{"arcp":"1.1","id":"2","type":"x-vendor.nuncio.read_status","payload":{}}"#;
+    state.receive(conn, read).perform(&asked);
+    assert_eq!(asked.states.get(), 1, "the question to the host does not wait");
 }

@@ -215,9 +215,10 @@ impl Gate {
 /// Whether an event is about no record. Such events pass at once: a peer can cause any number of them, and they must not
 /// pile up while the journal cannot be written.
 fn is_unrecorded(output: &Output) -> bool {
+    let Output::Event { event, .. } = output else { return false };
     matches!(
-        output,
-        Output::Event { event: Event::Authenticate { .. } | Event::Locate { .. } | Event::RefusedFrame { .. }, .. }
+        event,
+        Event::Authenticate { .. } | Event::Locate { .. } | Event::RefusedFrame { .. } | Event::Status { .. }
     )
 }
 

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobKey, Refused, Resumed, RevocationId};
+use nuncio_core::arcp::{
+    ConnId, ErrorCode, Fault, HostStatus, JobKey, Refused, Resumed, RevocationId, Runtime, StatusId,
+};
 use tracing::{Span, debug, warn};
 
 use super::action::Host;
 use super::hub::Hub;
 use super::peers::RefusedClaim;
 use super::provision::{Grant, Revocation};
+use super::status::{PoolSource, journal_status};
 use crate::arcp::agent::job::Job;
-use crate::arcp::journal::{Order, Replay};
+use crate::arcp::journal::{JournalHealth, Order, Replay};
 use crate::auth::{Claim, Rejection, Verifier as _};
 use crate::io::Sanitized;
 use crate::io::clock::sleep;
@@ -60,6 +63,13 @@ impl Host for Arc<Hub> {
         }
     }
 
+    fn tell_status(&self, request: StatusId) {
+        let status = host_status(&self.siblings.all(self), &self.parts.pools);
+        if let Err(refused) = self.run(|state, now| state.runtime.tell_status(now, request, &status)) {
+            debug!(refused = %Sanitized(&refused), "the state was told too late");
+        }
+    }
+
     fn start(&self, job: Arc<Job>, parent: Span) {
         self.parts.agents.start(self, &job, &parent);
     }
@@ -67,6 +77,20 @@ impl Host for Arc<Hub> {
     fn drained(&self) {
         self.life.notify_emptied();
     }
+}
+
+/// Returns what operators are told, beside what the machine of the request knows: of all shards, if there are several, and of
+/// the journals and the pools.
+fn host_status(hubs: &[Arc<Hub>], pools: &[Arc<dyn PoolSource>]) -> HostStatus {
+    let shards = if hubs.len() > 1 { hubs.iter().map(|hub| hub.look(Runtime::counts)).collect() } else { Vec::new() };
+    let journal = journal_health(hubs).map(journal_status);
+    HostStatus { shards, journal, pools: pools.iter().map(|pool| pool.status()).collect() }
+}
+
+/// Returns how the journals of all shards do, taken together.
+pub(super) fn journal_health(hubs: &[Arc<Hub>]) -> Option<JournalHealth> {
+    let journals = hubs.iter().filter_map(|hub| hub.parts.journal.as_ref());
+    journals.map(|journal| journal.health.view()).reduce(|all, journal| all.and(&journal))
 }
 
 async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {

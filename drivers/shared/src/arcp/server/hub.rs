@@ -14,6 +14,7 @@ use super::dispatch::State;
 use super::life::Life;
 use super::provision::DynProvisioner;
 use super::relocation::Relocation;
+use super::status::PoolSource;
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::{JournalError, Orders};
 use crate::auth::BoxVerifier;
@@ -50,6 +51,8 @@ pub(super) struct Parts {
     pub(super) verifier: BoxVerifier,
     pub(super) provisioner: Option<Arc<dyn DynProvisioner>>,
     pub(super) agents: Arc<dyn Agents>,
+    /// The pools of workers that agents hand their jobs to.
+    pub(super) pools: Arc<[Arc<dyn PoolSource>]>,
     /// The orders of the journal's thread, if there is a journal.
     pub(super) journal: Option<Arc<Orders>>,
     /// The thread of connections and timers.
@@ -80,6 +83,9 @@ pub(super) trait Siblings: Send + Sync {
 
     /// Lends a slot of an agent to a shard, as soon as one is free.
     fn lend(&self, here: &Arc<Hub>, agent: &str);
+
+    /// Returns all shards, in their order, which are `here` alone while the server begins.
+    fn all(&self, here: &Arc<Hub>) -> Vec<Arc<Hub>>;
 
     /// Takes a slot back, and lends it to the shard that has waited the longest.
     fn give_back(&self, agent: &str);

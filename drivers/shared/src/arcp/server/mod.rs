@@ -29,6 +29,7 @@ mod serve;
 mod shards;
 mod shutdown;
 mod slots;
+pub(crate) mod status;
 
 pub use builder::ServerBuilder;
 pub use connection::Connection;
@@ -284,8 +285,7 @@ impl<D: Driver> Server<D> {
     /// # Ok::<(), nuncio_smol::arcp::BuildError>(())
     /// ```
     pub fn journal_health(&self) -> Option<JournalHealth> {
-        let journals = self.inner.hubs.iter().filter_map(|hub| hub.parts.journal.as_ref());
-        journals.map(|journal| journal.health.view()).reduce(|all, journal| all.and(&journal))
+        host::journal_health(&self.inner.hubs)
     }
 
     /// Waits until the journal is lost for good: it was deleted, damaged, or written by another program. Returns why.

@@ -37,7 +37,7 @@ impl Shards {
         drop(self.hubs.set(hubs.iter().map(Arc::downgrade).collect()));
     }
 
-    fn all(&self) -> impl Iterator<Item = Arc<Hub>> {
+    fn living(&self) -> impl Iterator<Item = Arc<Hub>> {
         self.hubs.get().into_iter().flatten().filter_map(Weak::upgrade)
     }
 
@@ -82,7 +82,7 @@ impl Siblings for Shards {
     }
 
     fn locate(&self, here: &Arc<Hub>, conn: ConnId, resumed: &Resumed) {
-        let owner = self.all().find_map(|hub| hub.look(|runtime| runtime.owner_of(resumed)));
+        let owner = self.living().find_map(|hub| hub.look(|runtime| runtime.owner_of(resumed)));
         let answered = match owner {
             Some(owner) => self.admit(here, conn, &owner),
             None => here.run(|state, now| state.runtime.not_located(now, conn)),
@@ -90,6 +90,11 @@ impl Siblings for Shards {
         if let Err(refused) = answered {
             debug!(?conn, refused = %Sanitized(&refused), "the connection has ended before its session was found");
         }
+    }
+
+    fn all(&self, here: &Arc<Hub>) -> Vec<Arc<Hub>> {
+        let all: Vec<_> = self.living().collect();
+        if all.is_empty() { vec![Arc::clone(here)] } else { all }
     }
 
     fn lend(&self, here: &Arc<Hub>, agent: &str) {

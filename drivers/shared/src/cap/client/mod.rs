@@ -24,6 +24,7 @@ pub use submit::Submit;
 use self::state::ClientRole;
 use super::blob::BlobError;
 use super::bus::BusError;
+use super::node::hub::Connection;
 use super::node::owner::Owner;
 use crate::io::clock::timeout;
 use crate::io::random;
@@ -111,6 +112,11 @@ impl<D> Client<D> {
     /// Returns the number of jobs whose result is awaited.
     pub fn awaited(&self) -> usize {
         self.owner.hub.look(|state| state.machine.awaited())
+    }
+
+    /// Returns whether the client is connected to its bus, and since when that is so.
+    pub fn connection(&self) -> Connection {
+        self.owner.hub.connection()
     }
 
     /// Waits until the client is connected, and the server has everything that was submitted so far.

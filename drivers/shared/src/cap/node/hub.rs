@@ -1,14 +1,15 @@
 //! A machine behind one lock.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use nuncio_core::cap::Subject;
 use nuncio_core::time::Time;
 
 use super::wire::{Order, Wire};
-use crate::cap::bus::{Acknowledge, Bus, BusError, Message};
+use crate::cap::bus::{Acknowledge, Bus, BusError, BusState, Message};
 use crate::io::Io;
-use crate::io::clock::{Clock, Reading, WallClock, WallStep};
+use crate::io::clock::{Clock, Reading, WallClock, WallStep, monotonic};
 use crate::io::sync::{CancellationToken, Signal, Watch, lock};
 
 /// What a worker, a client or a router does beside its machine.
@@ -92,7 +93,18 @@ pub(crate) struct Hub<R: Role> {
     pub(super) timer: Signal,
     /// The connection that the machine knows of.
     pub(super) link: Watch<Link>,
+    /// When that was set.
+    linked: Mutex<Instant>,
     pub(super) stopped: CancellationToken,
+}
+
+/// Whether a worker, a client or a router has a connection to its bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Its state.
+    pub state: BusState,
+    /// How long it has been in this state.
+    pub since: Duration,
 }
 
 /// The connection that a machine knows of.
@@ -125,6 +137,7 @@ impl<R: Role> Hub<R> {
             wire: Wire::default(),
             timer: Signal::default(),
             link: Watch::new(Link::Down),
+            linked: Mutex::new(monotonic()),
             stopped: CancellationToken::new(),
         })
     }
@@ -154,6 +167,22 @@ impl<R: Role> Hub<R> {
     /// Looks at the machine.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&R::State) -> T) -> T {
         look(&lock(&self.state).state)
+    }
+
+    /// Notes which connection the machine knows of.
+    pub(super) fn set_link(&self, link: Link) {
+        *lock(&self.linked) = monotonic();
+        self.link.set(link);
+    }
+
+    /// Returns whether the machine has a connection, and since when that is so.
+    pub(crate) fn connection(&self) -> Connection {
+        let since = lock(&self.linked).elapsed();
+        match self.link.value() {
+            Link::Down => Connection { state: BusState::Disconnected, since },
+            Link::Up(number) => Connection { state: BusState::Connected(number), since },
+            Link::Closed => Connection { state: BusState::Closed, since },
+        }
     }
 
     /// Returns the next deadline, which the timer waits for from now on.

@@ -40,7 +40,7 @@ async fn watch<R: Role>(hub: Arc<Hub<R>>) {
                 lose(&hub);
                 info!(connection = number, "the bus is connected");
                 hub.run(State::connected);
-                hub.link.set(Link::Up(number));
+                hub.set_link(Link::Up(number));
             }
             BusState::Disconnected => {
                 if lose(&hub) {
@@ -49,7 +49,7 @@ async fn watch<R: Role>(hub: Arc<Hub<R>>) {
             }
             BusState::Closed => {
                 lose(&hub);
-                hub.link.set(Link::Closed);
+                hub.set_link(Link::Closed);
                 debug!("the bus is closed");
                 hub.run(State::closed);
                 return;
@@ -63,7 +63,7 @@ async fn watch<R: Role>(hub: Arc<Hub<R>>) {
 fn lose<R: Role>(hub: &Arc<Hub<R>>) -> bool {
     let was_up = matches!(hub.link.value(), Link::Up(_));
     if was_up {
-        hub.link.set(Link::Down);
+        hub.set_link(Link::Down);
         hub.run(|machine, now| {
             machine.disconnected(now);
             hub.wire.retain(R::State::survives);

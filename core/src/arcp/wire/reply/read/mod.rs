@@ -27,7 +27,7 @@ pub(crate) use self::grant::Grant;
 pub use self::grant::{Accepted, Subscribed};
 pub(crate) use self::jobs::Jobs;
 pub use self::jobs::{JobPage, JobRow, ListedEnd};
-pub(crate) use self::maybe::payload;
+pub(crate) use self::maybe::{Maybe, payload};
 pub(crate) use self::question::{Answered, Questions};
 pub use self::question::{AnsweredQuestion, AskedQuestion, OpenQuestion, QuestionOutcome, QuestionPage};
 pub(crate) use self::quote::Quote;

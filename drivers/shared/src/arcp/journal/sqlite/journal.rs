@@ -13,7 +13,7 @@ use super::disk::DiskSpace;
 use super::options::SqliteOptions;
 use crate::arcp::journal::memory::Answer;
 use crate::arcp::journal::retention::Retention;
-use crate::arcp::journal::{Assigned, Journal, JournalError, Replayed, Shard};
+use crate::arcp::journal::{Assigned, Journal, JournalError, JournalRoom, Replayed, Shard};
 use crate::io::clock::wall;
 
 /// What a journal file holds.
@@ -178,6 +178,11 @@ impl Journal for SqliteJournal {
 
     fn probe(&mut self) -> Result<(), JournalError> {
         self.database.check_place()
+    }
+
+    fn room(&self) -> JournalRoom {
+        let free_bytes = DiskSpace::of(&self.path).map(|space| space.free);
+        JournalRoom { max_bytes: self.options.max_bytes, free_bytes }
     }
 
     fn bytes(&self) -> Option<u64> {
