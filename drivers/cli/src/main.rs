@@ -28,7 +28,7 @@ use tokio::runtime::Builder;
 
 use commands::{
     agents, answer, cancel, cap, caracal, completions, conformance, context, demo, describe, jobs, journal, man,
-    questions, replay, serve, submit, tail, top, wait,
+    questions, replay, serve, status, submit, tail, top, wait,
 };
 use error::Error;
 use exit::Exit;
@@ -75,6 +75,8 @@ enum Command {
     Wait(wait::Options),
     /// List the agents that a runtime offers
     Agents(agents::Options),
+    /// Show the state of a runtime to its operators: memory, journal, pool
+    Status(status::Options),
     /// Cancel a job
     Cancel(cancel::Options),
     /// List the questions of agents that wait for an answer
@@ -159,6 +161,7 @@ async fn run(command: Command) -> Exit {
         Command::Describe(options) => describe::run(options).await,
         Command::Wait(options) => wait::run(options).await,
         Command::Agents(options) => agents::run(options).await,
+        Command::Status(options) => status::run(options).await,
         Command::Cancel(options) => cancel::run(options).await,
         Command::Questions(options) => questions::run(options).await,
         Command::Answer(options) => answer::run(options).await,

@@ -56,8 +56,12 @@ export function duration(ms) {
 }
 
 /** Returns an amount without the noise of binary fractions. */
-export function amount(number) {
-  return number.toLocaleString("en", { maximumFractionDigits: 6 });
+export const amount = (number) => number.toLocaleString("en", { maximumFractionDigits: 6 });
+
+/** Returns a number of bytes such as `850 B`, `1.4 MiB` or `12 GiB`. */
+export function bytes(number) {
+  const power = number < 1 ? 0 : Math.min(4, Math.floor(Math.log2(number) / 10));
+  return `${(number / 1024 ** power).toLocaleString("en", { maximumFractionDigits: 1 })} ${["B", "KiB", "MiB", "GiB", "TiB"][power]}`;
 }
 
 const clean = (value) => (typeof value === "string" ? value : undefined);
@@ -67,11 +71,9 @@ const count = (value) => value.toLocaleString("en");
 
 // ---- 2. Session ------------------------------------------------------------------------------------------------------
 
-// Credentials are not among them: the page has no use for secrets of jobs.
-const FEATURES = [
-  "heartbeat", "ack", "list_jobs", "subscribe", "lease_expires_at", "cost.budget", "model.use", "progress",
-  "result_chunk", "agent_versions",
-];
+// Credentials are not among them: the page has no use for secrets of jobs. The last one is Nuncio's: the state of the runtime.
+const FEATURES = ["heartbeat", "ack", "list_jobs", "subscribe", "lease_expires_at", "cost.budget", "model.use", "progress",
+  "result_chunk", "agent_versions", "x-vendor.nuncio.status"];
 const ACK_EVENTS = 32;
 const ACK_DELAY = 250;
 const REQUEST_TIMEOUT = 30_000;
@@ -122,28 +124,16 @@ export class Session {
     this.prefix = Math.floor(random() * 2 ** 48).toString(36);
   }
 
-  get state() {
-    return this.#state;
-  }
+  get state() { return this.#state; }
 
-  has(feature) {
-    return this.#features.has(feature);
-  }
+  has(feature) { return this.#features.has(feature); }
 
-  take() {
-    const out = this.#out;
-    this.#out = [];
-    return out;
-  }
+  take() { return this.#out.splice(0); }
 
   /** Returns the time of the next call of `timeout`, or infinity. */
-  deadline() {
-    return Math.min(Infinity, ...this.#deadlines.values());
-  }
+  deadline() { return Math.min(Infinity, ...this.#deadlines.values()); }
 
-  start(now) {
-    this.#connect(now);
-  }
+  start(now) { this.#connect(now); }
 
   /** Ends the session for good, as the user wishes. */
   end(now) {
@@ -182,9 +172,7 @@ export class Session {
   }
 
   /** Sends what is not answered. */
-  tell(now, type, payload) {
-    if (this.#state === "live") this.#send(now, type, payload);
-  }
+  tell(now, type, payload) { if (this.#state === "live") this.#send(now, type, payload); }
 
   frame(now, text) {
     if (this.#state !== "greeting" && this.#state !== "live") return;
@@ -248,10 +236,8 @@ export class Session {
   // No SDK that runtimes recognise by its ids has ids of this form, so frames come in the specification's own.
   #send(now, type, payload) {
     const id = `web-${this.prefix}-${this.#next++}`;
-    const frame = { arcp: "1.1", id, type, payload };
-    if (payload.job_id) frame.job_id = payload.job_id;
     this.#said = now;
-    this.#out.push({ do: "send", text: JSON.stringify(frame) });
+    this.#out.push({ do: "send", text: JSON.stringify({ arcp: "1.1", id, type, payload, job_id: payload.job_id }) });
     return id;
   }
 
@@ -322,7 +308,7 @@ export class Session {
     if (id === undefined) {
       // An answer without a name is that to the oldest request. What concerns the session does not answer any.
       const ofSession = ["HEARTBEAT_LOST", "UNAUTHENTICATED", "RESUME_WINDOW_EXPIRED"].includes(payload.code);
-      const answers = ["session.jobs", "job.subscribed", "job.cancelled", "x-vendor.nuncio.answered", "x-vendor.nuncio.questions"];
+      const answers = ["session.jobs", "job.subscribed", "job.cancelled", "x-vendor.nuncio.answered", "x-vendor.nuncio.questions", "x-vendor.nuncio.status"];
       if (payload.request_id || ofSession || !(refused || answers.includes(frame.type))) return;
       id = this.#requests.keys().next().value;
       if (id === undefined) return;
@@ -375,9 +361,7 @@ export class Session {
     this.#deadlines.set("beat", Math.max(due, now + this.#heartbeat / 2));
   }
 
-  #pong(now, payload) {
-    if (this.#pinged?.nonce === payload.ping_nonce) this.facts.roundTrip = now - this.#pinged.at;
-  }
+  #pong(now, { ping_nonce: nonce }) { if (this.#pinged?.nonce === nonce) this.facts.roundTrip = now - this.#pinged.at; }
 }
 
 // ---- 3. Model --------------------------------------------------------------------------------------------------------
@@ -389,6 +373,7 @@ const EVENTS = 1000;
 const PAGE = 500;
 const PAGES = 10;
 const POLL = 1500;
+const STATUS_POLL = 5000;
 const ASKING = 32;
 const LATEST = 16;
 const LINGER = 3000;
@@ -418,6 +403,8 @@ export class Model {
   order = 0;
   /** Texts for the user, such as why a cancel was refused. */
   notices = [];
+  /** The state of the runtime, if it tells it: `x-vendor.nuncio.status`. */
+  status = null;
   listed = false;
   lists = true;
   #session;
@@ -431,16 +418,15 @@ export class Model {
   #questionsAsked = false;
   #nextQuestions = 0;
   #asks = true;
+  /** When to ask for the state: never if the runtime does not know it or refuses it, nor while it is asked. */
+  #nextStatus = Infinity;
 
-  constructor(session) {
-    this.#session = session;
-  }
+  constructor(session) { this.#session = session; }
 
   /** Returns the time of the next `turn`. */
   deadline() {
     if (this.#session.state !== "live") return Infinity;
-    const listing = this.#cycle ? Infinity : this.#nextPoll;
-    return Math.min(listing, this.#questionsAsked || !this.#asks ? Infinity : this.#nextQuestions);
+    return Math.min(this.#cycle ? Infinity : this.#nextPoll, this.#nextStatus, this.#questionsAsked || !this.#asks ? Infinity : this.#nextQuestions);
   }
 
   choose(now, id) {
@@ -482,6 +468,10 @@ export class Model {
       this.#questionsAsked = true;
       this.#session.request(now, `${VENDOR}list_questions`, { limit: 100 }).questions = new Map();
     }
+    if (now >= this.#nextStatus) {
+      this.#nextStatus = Infinity;
+      this.#session.request(now, `${VENDOR}read_status`, {}).status = true;
+    }
     if (watching && this.#session.has("subscribe")) this.#watch(now);
   }
 
@@ -490,6 +480,8 @@ export class Model {
     this.lists = this.#session.has("list_jobs");
     this.#nextPoll = this.#nextQuestions = now;
     if (!anew) return;
+    this.status = null;
+    this.#nextStatus = this.#session.has(`${VENDOR}status`) ? now : Infinity;
     // Another session has no subscriptions, and may be one of a runtime without the jobs of before.
     this.#generation += 1;
     this.#newest = 0;
@@ -655,6 +647,10 @@ export class Model {
   #reply(now, { request, payload }) {
     if (request.list) return this.#listed(now, request, payload);
     if (request.questions) return this.#questionsListed(now, request, payload);
+    if (request.status) {
+      this.status = payload;
+      this.#nextStatus = now + STATUS_POLL;
+    }
     if (request.question) {
       this.questions.delete(request.question);
       this.notices.push({ text: "Your answer was sent.", tone: "good" });
@@ -691,6 +687,10 @@ export class Model {
       this.#questionsAsked = false;
       this.#asks = error.code !== "INVALID_REQUEST";
       this.#nextQuestions = now + 15_000;
+    } else if (request.status) {
+      // Those who are not operators see nothing of it.
+      this.status = null;
+      if (!["PERMISSION_DENIED", "INVALID_REQUEST"].includes(error.code)) this.#nextStatus = now + 15_000;
     } else if (request.question) {
       const question = this.questions.get(request.question);
       if (question) Object.assign(question, { sending: false, error: message });
@@ -936,10 +936,8 @@ function long(text, className, expanded = false, onExpand = () => {}) {
   return box;
 }
 
-const STATES = {
-  pending: "waiting", running: "running", cancelling: "cancelling", success: "succeeded", error: "failed",
-  cancelled: "cancelled", timed_out: "timed out",
-};
+const STATES = { pending: "waiting", running: "running", cancelling: "cancelling", success: "succeeded", error: "failed",
+  cancelled: "cancelled", timed_out: "timed out" };
 
 function showState(node, status) {
   mark(node, "data-state", STATES[status] ? status : "other");
@@ -1316,9 +1314,7 @@ function describe({ kind, body, tool, took }) {
 class Questions {
   #forms = new Map();
 
-  constructor(page) {
-    this.page = page;
-  }
+  constructor(page) { this.page = page; }
 
   draw(model, now) {
     const box = $("question-list");
@@ -1522,11 +1518,32 @@ function drawSession(session, { welcome }, url) {
   say($("peer"), [runtime.name, runtime.version].filter(Boolean).join(" "));
 }
 
+/** Shows the state of the runtime, or nothing if it is not told. */
+function drawStatus({ status }) {
+  $("runtime").hidden = !status;
+  if (!status) return;
+  const [sessions, jobs, memory, journal] = [status.sessions, status.jobs, status.memory, status.journal].map(object);
+  const [size, number, time] = [bytes, count, (s) => duration(1000 * s)].map((show) => (n) => (Number.isFinite(n) ? show(n) : null));
+  const said = (...parts) => parts.filter(([value]) => value !== null).map(([value, words]) => words.replace("%", () => value)).join(", ");
+  const agent = (row) => `${clean(row.agent) ?? ""} (${clean(row.topic) ?? ""}): ${said([number(row.dispatched), "% dispatched"], [number(row.outstanding), "% outstanding"])}`;
+  const pool = ({ bus, agents, agents_left_out: more }) => [said([time(object(bus).since_sec), `${clean(object(bus).state) ?? "unknown"} for %`]),
+    ...list(agents).map(object).map(agent), ...(more ? [`${number(more)} more agents`] : [])].join("\n");
+  showFacts($("runtime-facts"), [
+    ["Uptime", time(status.uptime_sec)], ["Connections", number(status.connections)],
+    ["Sessions", said([number(sessions.live), "% live"], [number(sessions.detached), "% detached"])],
+    ["Jobs", said([number(jobs.running), "% running"], [number(jobs.pending), "% waiting"], [number(jobs.kept), "% ended"])],
+    ["Memory", said([size(memory.bytes), "%"], [size(memory.limit), "at most %"])],
+    ["Journal", said([size(journal.bytes), "%"], [size(journal.max_bytes), "at most %"], [size(journal.free_bytes), "% free on its disk"])],
+    ["Commits", said([number(journal.commits), "%"], [time(journal.committed_sec), "the last % ago"], [time(journal.last_commit_us / 1e6), "in %"])],
+    ["Writes fail", said([time(journal.failing_sec), "for %"], [clean(journal.error) ?? null, "%"])],
+    ...list(status.pools).map((row) => ["Pool", pool(object(row))]), ["More pools", number(status.pools_left_out)], ["More shards", number(status.shards_left_out)],
+    ...list(status.shards).map((row, at) => [`Shard ${at}`, said([number(object(row.sessions).live), "% live sessions"], [number(object(row.jobs).running), "% jobs running"])]),
+  ]);
+}
+
 // ---- 6. Page ---------------------------------------------------------------------------------------------------------
 
-const LINKS = {
-  idle: "Not connected", connecting: "Connecting", greeting: "Connecting", live: "Live", waiting: "Reconnecting", over: "Not connected",
-};
+const LINKS = { idle: "Not connected", connecting: "Connecting", greeting: "Connecting", live: "Live", waiting: "Reconnecting", over: "Not connected" };
 // The token is kept here only if the user asks for it; the browser forgets it with the tab.
 const KEPT = "nuncio-console";
 
@@ -1660,9 +1677,8 @@ class Page {
   }
 
   #close() {
-    const socket = this.#socket;
+    this.#socket?.close();
     this.#socket = null;
-    socket?.close();
   }
 
   #changed({ state, why }) {
@@ -1714,6 +1730,7 @@ class Page {
       drawNumbers(model, now);
       drawCharts(model, now);
       drawSession(session, model, this.#url);
+      drawStatus(model);
     }
     const notice = $("notice");
     if (!model.lists) {

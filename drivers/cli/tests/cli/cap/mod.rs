@@ -4,5 +4,5 @@
 //! - [`trust`]: trust sessions and the production profile. [`site`]: servers, keys and components.
 
 mod jobs;
-mod site;
+pub(crate) mod site;
 mod trust;

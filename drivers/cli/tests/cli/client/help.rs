@@ -3,7 +3,7 @@
 use super::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "demo",
     "serve",
     "submit",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 20] = [
     "describe",
     "wait",
     "agents",
+    "status",
     "cancel",
     "questions",
     "answer",

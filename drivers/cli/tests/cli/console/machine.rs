@@ -165,14 +165,15 @@ fn requests_are_repeated_after_a_resume_and_answered_by_name_or_in_order() {
 fn texts_are_cut_between_characters_and_shown_without_effects() {
     let told = run(
         r#"return [m.visible("a\u202eb\u0000c\n\td\ud800e\u{e0041}\u200e\u00ad"), m.cut("ab\u{1f600}c", 3, 9), m.cut("1\n2\n3\n4", 99, 2),
-        m.cut("whole", 9, 9), m.duration(59_999), m.duration(3_600_000 * 26), m.duration(-1), m.shown("x"), m.shown({ a: [1] })]"#,
+        m.cut("whole", 9, 9), m.duration(59_999), m.duration(3_600_000 * 26), m.duration(-1), m.shown("x"), m.shown({ a: [1] }),
+        ...[0, 1023, 1536, 64 * 2 ** 20, 3 * 2 ** 50].map(m.bytes)]"#,
     );
     let expected = json!([
         "a\u{27e8}U+202E\u{27e9}b\u{2400}c\n\td\u{27e8}U+D800\u{27e9}e\u{27e8}U+E0041\u{27e9}\u{27e8}U+200E\u{27e9}\u{27e8}U+00AD\u{27e9}",
         {"text": "ab", "cut": true},
         {"text": "1\n2", "cut": true},
         {"text": "whole", "cut": false},
-        "59 s", "1 d 2 h", "0 s", "x", "{\"a\":[1]}"
+        "59 s", "1 d 2 h", "0 s", "x", "{\"a\":[1]}", "0 B", "1,023 B", "1.5 KiB", "64 MiB", "3,072 TiB"
     ]);
     assert_eq!(told, expected);
 }
@@ -185,4 +186,35 @@ fn rows_are_a_tree_with_the_newest_live_jobs_first() {
         const rows = (options) => m.tree(jobs, options).map(({ job, level }) => `${job.id}${level}`).join(' ');
         return [rows({}), rows({ closed: new Set(['a']) }), rows({ filter: 'live' }), rows({ filter: 'failed' }), rows({ find: 'C' })]");
     assert_eq!(told, json!(["d1 a1 c2 b1 e2", "d1 a1 b1 e2", "d1 a1 c2", "e1", "c1"]));
+}
+
+#[test]
+fn the_state_is_asked_for_where_it_is_known_and_not_after_a_refusal() {
+    let told = run("const asked = (features, answer) => {
+            const s = open();
+            const model = new m.Model(s);
+            s.start(0); s.opened(0);
+            s.says(0, 'session.welcome', { session_id: 's', resume_token: 'rt', capabilities: { features } });
+            const turn = (now) => {
+                for (const output of s.take()) model.handle(now, output);
+                model.turn(now);
+                return s.sent().filter((frame) => frame.type === 'x-vendor.nuncio.read_status');
+            };
+            const first = turn(1);
+            for (const { id } of first) s.says(2, answer.type, { request_id: id, ...answer.payload });
+            const again = [3, 4999, 5003, 16_000].map((now) => turn(now).length);
+            return [first.length, again, model.status && model.status.uptime_sec];
+        };
+        const known = ['x-vendor.nuncio.status'];
+        const error = (code) => ({ type: 'session.error', payload: { code } });
+        return [asked([], {}), asked(known, { type: 'x-vendor.nuncio.status', payload: { uptime_sec: 7 } }),
+            asked(known, error('PERMISSION_DENIED')), asked(known, error('INVALID_REQUEST')), asked(known, error('INTERNAL_ERROR'))]");
+    let expected = json!([
+        [0, [0, 0, 0, 0], null],
+        [1, [0, 0, 1, 0], 7],
+        [1, [0, 0, 0, 0], null],
+        [1, [0, 0, 0, 0], null],
+        [1, [0, 0, 0, 1], null]
+    ]);
+    assert_eq!(told, expected, "it is asked again after 5 s, and after 15 s if the runtime could not tell it");
 }

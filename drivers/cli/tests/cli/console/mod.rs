@@ -1,6 +1,7 @@
 //! `nuncio serve --console`: the live page in a real browser.
 //!
 //! - [`login`]: tokens. [`watching`]: jobs and their events. [`acting`]: answers and cancels. [`many`]: 1 000 jobs.
+//! - [`runtime`]: the state of the runtime, for operators.
 //! - [`hostile`]: texts that would harm a page. [`machine`]: the pure part of the script, fed with frames.
 //! - [`browser`]: drives the browser.
 
@@ -10,6 +11,7 @@ mod hostile;
 mod login;
 mod machine;
 mod many;
+mod runtime;
 mod watching;
 
 use std::fs::{File, OpenOptions};
