@@ -145,7 +145,7 @@ fn arguments(tests: Tests) -> Vec<&'static str> {
         target => arguments.extend(["--test", target]),
     }
     // The other packages' tests enable what they need of the drivers themselves.
-    if matches!(tests.package, "nuncio-link" | "nuncio-shared" | "nuncio-tokio") {
+    if matches!(tests.package, "nuncio-core" | "nuncio-link" | "nuncio-shared" | "nuncio-tokio") {
         arguments.push("--all-features");
     }
     arguments

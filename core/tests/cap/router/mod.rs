@@ -10,6 +10,8 @@ mod production;
 mod records;
 mod retries;
 mod signs;
+#[cfg(feature = "p256")]
+mod superseded;
 mod support;
 mod together;
 #[cfg(feature = "p256")]

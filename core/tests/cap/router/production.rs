@@ -86,6 +86,8 @@ pub(super) struct World {
     said: Vec<String>,
     /// Whether the worker ends jobs.
     pub(super) works: bool,
+    /// A subject whose packets the bus keeps back.
+    pub(super) kept_back: Option<Subject>,
     /// Whether the router's records are durable at once.
     pub(super) stores: bool,
 }
@@ -102,6 +104,7 @@ impl World {
             records: Vec::new(),
             said: Vec::new(),
             works: true,
+            kept_back: None,
             stores: true,
         };
         world.router.handle_connected(START);
@@ -123,7 +126,9 @@ impl World {
             self.poll();
             let Some((subject, bytes)) = self.bus.pop_front() else { return };
             self.seen.push((subject.clone(), bytes.clone()));
-            self.deliver(&subject, &bytes);
+            if self.kept_back.as_ref() != Some(&subject) {
+                self.deliver(&subject, &bytes);
+            }
         }
     }
 
