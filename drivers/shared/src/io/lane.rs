@@ -219,4 +219,17 @@ mod tests {
         assert!(lanes.lanes.len() <= 2 * Lanes::FEW);
         assert!(Arc::ptr_eq(&kept, &lanes.of(&Arc::from("kept"))));
     }
+
+    /// A look at all lanes for each new one would make a server with many principals slow.
+    #[test]
+    fn lanes_in_use_are_looked_at_rarely() {
+        let mut lanes = Lanes::new(1);
+        let (mut used, mut looks) = (Vec::new(), 0);
+        for number in 0..8 * Lanes::FEW {
+            let full = lanes.full;
+            used.push(lanes.of(&Arc::from(format!("{number}"))));
+            looks += usize::from(lanes.full != full);
+        }
+        assert_eq!((lanes.lanes.len(), looks), (8 * Lanes::FEW, 3), "at 1, 2 and 4 times {}", Lanes::FEW);
+    }
 }

@@ -7,6 +7,23 @@ use super::Io;
 use super::clock::{Clock, TICK, monotonic};
 use super::sync::Signal;
 
+/// The deadline that the timer of a machine waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Armed(Option<Time>);
+
+impl Armed {
+    /// Notes that the timer waits for the next deadline from now on, and returns that.
+    pub(crate) fn set(&mut self, next: Option<Time>) -> Option<Time> {
+        self.0 = next;
+        next
+    }
+
+    /// Returns whether the next deadline is earlier than what the timer waits for.
+    pub(crate) fn is_after(&self, next: Option<Time>) -> bool {
+        next.is_some_and(|next| self.0.is_none_or(|armed| next < armed))
+    }
+}
+
 /// Calls `expire` whenever a deadline has passed, and once a second, so that a machine without deadlines notices that the wall
 /// clock was set. `arm` returns the next deadline, and `nearer` is notified when it has moved to an earlier time.
 pub(crate) async fn watch_deadlines(
@@ -56,6 +73,17 @@ mod tests {
             asked.push(at);
             if asked.len() < 3 { Box::pin(async {}) } else { Box::pin(std::future::pending()) }
         }
+    }
+
+    #[test]
+    fn a_timer_is_woken_for_an_earlier_deadline_only() {
+        let mut armed = Armed::default();
+        assert!(armed.is_after(Some(Time(5))), "it waits for none");
+        assert_eq!(armed.set(Some(Time(5))), Some(Time(5)));
+        let woken = [None, Some(Time(4)), Some(Time(5)), Some(Time(6))].map(|next| armed.is_after(next));
+        assert_eq!(woken, [false, true, false, false]);
+        assert_eq!(armed.set(None), None);
+        assert!(armed.is_after(Some(Time(6))));
     }
 
     #[test]

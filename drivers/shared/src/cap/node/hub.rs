@@ -11,6 +11,7 @@ use crate::cap::bus::{Acknowledge, Bus, BusError, BusState, Message};
 use crate::io::Io;
 use crate::io::clock::{Clock, Reading, WallClock, WallStep, monotonic};
 use crate::io::sync::{CancellationToken, Signal, Watch, lock};
+use crate::io::timer::Armed;
 
 /// What a worker, a client or a router does beside its machine.
 pub(crate) trait Role: Send + Sync + Sized + 'static {
@@ -121,7 +122,7 @@ struct Guarded<S> {
     /// What the machine was told of the wall clock.
     wall: WallClock,
     /// The time that the timer waits for.
-    armed: Option<Time>,
+    armed: Armed,
 }
 
 impl<R: Role> Hub<R> {
@@ -130,7 +131,7 @@ impl<R: Role> Hub<R> {
         let wall = WallClock::default();
         Arc::new(Hub {
             role,
-            state: Mutex::new(Guarded { state, wall, armed: None }),
+            state: Mutex::new(Guarded { state, wall, armed: Armed::default() }),
             clock,
             bus,
             io,
@@ -149,7 +150,7 @@ impl<R: Role> Hub<R> {
         let (now, step) = guarded.read_clock(self.clock.read());
         let answer = input(&mut guarded.state, now);
         guarded.state.dispatch(now, &mut outputs);
-        let is_earlier = guarded.is_earlier();
+        let is_earlier = guarded.armed.is_after(guarded.state.deadline());
         drop(guarded);
         self.wire.wake();
         if is_earlier {
@@ -188,8 +189,8 @@ impl<R: Role> Hub<R> {
     /// Returns the next deadline, which the timer waits for from now on.
     pub(super) fn arm(&self) -> Option<Time> {
         let mut guarded = lock(&self.state);
-        guarded.armed = guarded.state.deadline();
-        guarded.armed
+        let next = guarded.state.deadline();
+        guarded.armed.set(next)
     }
 
     /// Waits until the machine knows of a connection and the server has everything that it has subscribed to and published.
@@ -242,13 +243,73 @@ impl<S: State> Guarded<S> {
         let state = &mut self.state;
         (reading.now, self.wall.follow(reading, |now, wall| state.wall_set(now, wall)))
     }
+}
 
-    /// Returns whether a deadline is earlier than the one that the timer waits for.
-    fn is_earlier(&self) -> bool {
-        match (self.state.deadline(), self.armed) {
-            (Some(next), Some(armed)) => next < armed,
-            (Some(_), None) => true,
-            (None, _) => false,
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cap::MemoryBus;
+    use crate::cap::node::link;
+    use crate::io::by_hand::ByHand;
+    use crate::io::clock::{TICK, monotonic};
+
+    struct Idle;
+
+    impl Role for Idle {
+        type State = Deadline;
+
+        fn perform(_: &Arc<Hub<Idle>>, (): ()) {}
+    }
+
+    /// A machine that has nothing but a deadline.
+    struct Deadline(Option<Time>);
+
+    impl State for Deadline {
+        type Action = ();
+
+        fn connected(&mut self, _: Time) {}
+
+        fn disconnected(&mut self, _: Time) {}
+
+        fn survives(_: &Order) -> bool {
+            false
         }
+
+        fn closed(&mut self, _: Time) {}
+
+        fn receive(&mut self, _: Time, _: &Subject, _: &Message, _: Option<Box<dyn Acknowledge>>) {}
+
+        fn wall_set(&mut self, _: Time, _: Time) {}
+
+        fn expire(&mut self, _: Time) {}
+
+        fn deadline(&self) -> Option<Time> {
+            self.0
+        }
+
+        fn dispatch(&mut self, _: Time, _: &mut Outputs<'_, ()>) {}
+    }
+
+    /// A timer that only looked once a second would act on a deadline up to a second late.
+    #[test]
+    fn the_timer_waits_for_a_deadline_that_an_input_has_brought_nearer() {
+        let (io, clock) = (Arc::new(ByHand::default()), Clock::start());
+        let now = clock.now();
+        let hub = Hub::new(Idle, Deadline(None), clock, Arc::new(MemoryBus::new()), Arc::clone(&io) as Arc<dyn Io>);
+        link::start(&hub);
+        io.poll();
+        assert_eq!(io.timers().len(), 1);
+        for (timers, millis) in [(2, 300), (3, 200), (4, 100)] {
+            let in_a_second = monotonic() + TICK;
+            hub.run(|state, _| state.0 = Some(now.plus(Duration::from_millis(millis))));
+            io.poll();
+            assert_eq!(io.timers().len(), timers);
+            assert!(io.timers()[timers - 1] < in_a_second);
+        }
+        hub.run(|state, _| state.0 = Some(now.plus(Duration::from_millis(200))));
+        io.poll();
+        assert_eq!(io.timers().len(), 4, "it looks at the next deadline once it has passed");
     }
 }

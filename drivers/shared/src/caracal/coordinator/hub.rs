@@ -16,6 +16,7 @@ use tracing::{error, info};
 use super::key::SigningKey;
 use crate::io::clock::{Clock, Reading, WallClock, WallStep};
 use crate::io::sync::{CancellationToken, Signal, lock};
+use crate::io::timer::Armed;
 use crate::io::writer::Queue;
 use crate::io::{Io, Sanitized};
 
@@ -52,7 +53,7 @@ struct Guarded {
     waiting: HashMap<IncomingId, oneshot::Sender<Reply>>,
     next: u64,
     /// The time that the timer waits for.
-    armed: Option<Time>,
+    armed: Armed,
 }
 
 /// What waits for records.
@@ -79,7 +80,7 @@ impl Hub {
             events: VecDeque::new(),
             waiting: HashMap::new(),
             next: 0,
-            armed: None,
+            armed: Armed::default(),
         };
         Arc::new(Hub {
             guarded: Mutex::new(guarded),
@@ -129,7 +130,7 @@ impl Hub {
         guarded.dispatch();
         let answers = guarded.release();
         let has_events = !guarded.events.is_empty();
-        let is_earlier = guarded.is_earlier();
+        let is_earlier = guarded.armed.is_after(guarded.deadline());
         drop(guarded);
         if is_earlier {
             self.timer.notify();
@@ -183,8 +184,8 @@ impl Hub {
     /// Returns the next deadline, which the timer waits for from now on.
     pub(crate) fn arm(&self) -> Option<Time> {
         let mut guarded = lock(&self.guarded);
-        guarded.armed = guarded.machine.poll_timeout().map(|(at, _)| at);
-        guarded.armed
+        let next = guarded.deadline();
+        guarded.armed.set(next)
     }
 
     /// Ends all tasks, and lets the thread of the records end.
@@ -242,12 +243,66 @@ impl Guarded {
         answers
     }
 
-    /// Returns whether a deadline is earlier than the one that the timer waits for.
-    fn is_earlier(&self) -> bool {
-        match (self.machine.poll_timeout(), self.armed) {
-            (Some((next, _)), Some(armed)) => next < armed,
-            (Some(_), None) => true,
-            (None, _) => false,
-        }
+    fn deadline(&self) -> Option<Time> {
+        self.machine.poll_timeout().map(|(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use nuncio_core::caracal::{
+        ApplicationId, AuthorityId, CoordinatorConfig, Generation, LIFECYCLE_SCOPE, Principal, TokenServiceConfig,
+        ZoneConfig, ZoneId,
+    };
+
+    use super::super::{key, timer};
+    use super::*;
+    use crate::io::by_hand::ByHand;
+    use crate::io::clock::{TICK, monotonic};
+
+    /// A timer that only looked once a second would suspend a service up to a second late.
+    #[test]
+    fn the_timer_waits_for_the_lease_of_a_service_that_was_opened_meanwhile() {
+        let (zone, application) = (ZoneId::new("z1").unwrap(), ApplicationId::new("app-a").unwrap());
+        let config = CoordinatorConfig::default().with(|config| {
+            config.generation = Generation::Head;
+            config.lease = Duration::from_millis(500);
+            let applications = vec![application.clone()];
+            config.zones.push(ZoneConfig { id: zone.clone(), applications, resources: None });
+        });
+        let (io, clock) = (Arc::new(ByHand::default()), Clock::start());
+        let key = SigningKey::read(&key::generate().unwrap()).unwrap();
+        let tokens = TokenService::new(TokenServiceConfig::new("nuncio", key.id()), [7; 32]);
+        let machine = Coordinator::new(config, [7; 32], clock.now());
+        let hub = Hub::new(machine, None, 0, (tokens, key), (clock, Arc::clone(&io) as Arc<dyn Io>), None);
+        timer::start(&hub);
+        io.poll();
+        assert_eq!(io.timers().len(), 1);
+
+        let caller = Principal {
+            zone,
+            subject: "app-a".into(),
+            scopes: vec![LIFECYCLE_SCOPE.into()],
+            authority: Some(AuthorityId::new("app-a").unwrap()),
+            application,
+        };
+        let in_a_second = monotonic() + TICK;
+        let request = IncomingRequest {
+            method: "POST",
+            target: "/zones/z1/agents",
+            headers: &[],
+            body: br#"{"application_id":"app-a","lifecycle":"service"}"#,
+            caller: Ok(&caller),
+        };
+        let answered = pin!(hub.ask(&request)).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(answered.is_ready());
+        io.poll();
+        assert_eq!(io.timers().len(), 2);
+        assert!(io.timers()[1] < in_a_second);
     }
 }

@@ -11,6 +11,7 @@ use nuncio_core::time::Time;
 
 use crate::io::clock::{Reading, WallClock, WallStep};
 use crate::io::sync::CancellationToken;
+use crate::io::timer::Armed;
 
 /// What is done once the lock is free.
 pub(super) enum Action {
@@ -49,7 +50,7 @@ pub(super) struct State {
     /// What is to be done, in its order.
     actions: Vec<Action>,
     /// The time that the timer waits for.
-    armed: Option<Time>,
+    armed: Armed,
 }
 
 impl State {
@@ -63,7 +64,7 @@ impl State {
             supplied: None,
             unreachable: None,
             actions: Vec::new(),
-            armed: None,
+            armed: Armed::default(),
         }
     }
 
@@ -163,16 +164,15 @@ impl State {
 
     /// Returns the next deadline, which the timer waits for from now on.
     pub(super) fn arm(&mut self) -> Option<Time> {
-        self.armed = self.client.poll_timeout().map(|(at, _)| at);
-        self.armed
+        self.armed.set(self.deadline())
     }
 
     /// Returns whether the next deadline is earlier than the one that the timer waits for.
     pub(super) fn is_earlier(&self) -> bool {
-        match (self.client.poll_timeout(), self.armed) {
-            (Some((next, _)), Some(armed)) => next < armed,
-            (Some(_), None) => true,
-            (None, _) => false,
-        }
+        self.armed.is_after(self.deadline())
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.client.poll_timeout().map(|(at, _)| at)
     }
 }
