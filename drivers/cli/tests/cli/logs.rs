@@ -121,3 +121,22 @@ fn requests_that_are_no_connections_leave_a_line() {
     assert_eq!(lines.len(), 1, "{log:#?}");
     assert!(lines[0].contains("peer=127.0.0.1:") && lines[0].contains("status=4"), "{lines:?}");
 }
+
+#[test]
+fn a_connection_that_ends_with_a_fault_of_its_peer_leaves_a_line() {
+    let serving = serve(&[]);
+    let address = serving.url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let upgrade = "GET /arcp HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).unwrap();
+    // A frame of text that is not masked, which only servers may send.
+    stream.write_all(b"\x81\x02{}").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
+    let log = serving.log();
+    let lines = about(&log, "a connection has ended with a fault of its peer");
+    assert_eq!(lines.len(), 1, "{log:#?}");
+    assert!(lines[0].contains("peer=127.0.0.1:") && lines[0].contains("code=1002"), "{lines:?}");
+}

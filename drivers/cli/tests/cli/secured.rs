@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Serving, http, nuncio, run, send, stderr, stdout};
@@ -112,6 +114,21 @@ fn sighup_reads_the_key_of_json_web_tokens_again() {
     serving.until("tokens, keys and certificates were read again");
     assert_eq!(serving.submit(&old, &["echo"]).status.code(), Some(5));
     assert!(serving.submit(&new, &["echo"]).status.success());
+}
+
+#[test]
+fn a_handshake_that_fails_leaves_a_line() {
+    let folder = Folder::new("handshake");
+    let (cert, key) = certificate(&folder);
+    let serving = Serving::start(&["--token", "t=me", "--tls-cert", &cert, "--tls-key", &key]);
+    let address = serving.url.strip_prefix("wss://").and_then(|rest| rest.split('/').next()).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    let log = serving.log();
+    let lines: Vec<&String> = log.iter().filter(|line| line.contains("a connection was not opened")).collect();
+    assert_eq!(lines.len(), 1, "{log:#?}");
+    assert!(lines[0].contains("peer=127.0.0.1:"), "{lines:?}");
 }
 
 #[test]

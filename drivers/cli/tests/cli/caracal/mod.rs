@@ -1,6 +1,7 @@
 //! `nuncio caracal`: a coordinator that is asked over a connection, and headers.
 
 mod clients;
+mod log;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
