@@ -28,7 +28,7 @@ pub(crate) fn message(mut error: Error, command: &mut Command) -> String {
     command.build();
     if let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
         && is_secret(command, option)
-        && error.get(ContextKind::InvalidValue).is_some()
+        && matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(value)) if !value.is_empty())
     {
         error.insert(ContextKind::InvalidValue, ContextValue::String(HIDDEN.to_owned()));
     }
@@ -96,6 +96,14 @@ mod tests {
             let message = message(arguments);
             assert!(!message.contains("s3cret"), "{message}");
             assert!(message.contains("--token <token>") && message.contains("a whole number"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_missing_value_is_not_an_invalid_one() {
+        for option in ["--token", "--drain"] {
+            let message = message(&["nuncio", "serve", option]);
+            assert!(message.contains("a value is required for") && !message.contains(HIDDEN), "{message}");
         }
     }
 
