@@ -108,3 +108,19 @@ impl Output {
         self.buffer.take(into);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emptied_buffer_keeps_its_allocation_up_to_a_limit() {
+        for (held, kept) in [(1, true), (KEPT_CAPACITY, true), (KEPT_CAPACITY + 1, false)] {
+            let mut buffer = Buffer { bytes: Vec::with_capacity(held), start: 0 };
+            let capacity = buffer.capacity();
+            buffer.tail().push(7);
+            buffer.consume(1);
+            assert_eq!(buffer.capacity(), if kept { capacity } else { 0 }, "{held} bytes");
+        }
+    }
+}

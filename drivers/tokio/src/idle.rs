@@ -130,6 +130,12 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_debug_form_shows_the_limit_and_nothing_of_the_stream() {
+        let limited = IdleLimit::new(&b"secret"[..], Duration::from_secs(10), std::future::pending());
+        assert_eq!(format!("{limited:?}"), "IdleLimit { idle: 10s, .. }");
+    }
+
+    #[tokio::test]
     async fn a_stream_makes_way() {
         let (ours, _theirs) = tokio::io::duplex(4);
         let (end, ended) = tokio::sync::oneshot::channel::<()>();

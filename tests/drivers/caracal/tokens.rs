@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::caracal::{BearerToken, CallError, ConfigError, InvalidHeader, Secret, TokenFault, TokenSource};
 use super::support::{Server, builder, coordinator_answer, reply, token};
@@ -210,6 +213,49 @@ fn a_token_is_replaced_before_it_expires() {
         }
         panic!("the first token is never used");
     });
+}
+
+/// Asks for headers until a token that lives for some seconds is to be replaced, while the source does not answer any more.
+/// Returns what the next headers have.
+async fn used_while_replaced(seconds: u64) -> Result<String, CallError> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, now + seconds));
+    let jwt = format!("e30.{claims}.sig");
+    let source = TokenSource::new(move || {
+        let (is_first, jwt) = (counted.fetch_add(1, Ordering::SeqCst) == 0, jwt.clone());
+        async move { if is_first { BearerToken::new(&jwt) } else { std::future::pending().await } }
+    });
+    let caracal =
+        builder("http://127.0.0.1:1").token(source).token_timeout(Duration::from_secs(seconds)).build().unwrap();
+    while asked.load(Ordering::SeqCst) < 2 {
+        caracal.headers().await?;
+    }
+    Ok(caracal.headers().await?["authorization"].to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_token_is_used_while_the_next_one_is_awaited() {
+    within(async {
+        // On a machine that is busy, a short lifetime may be over before the token is used again.
+        for seconds in [3, 30] {
+            if used_while_replaced(seconds).await.is_ok_and(|used| used.starts_with("Bearer e30.")) {
+                return;
+            }
+        }
+        panic!("the calls wait for the next token");
+    });
+}
+
+#[test]
+fn the_debug_form_of_a_builder_has_no_secret() {
+    let source = TokenSource::secret("https://sts.example", Secret::new("s3cret"));
+    let shown = format!("{:?}", builder("https://coordinator.example").token(source));
+    for named in ["CaracalBuilder", "coordinator.example", "z1", "app-a"] {
+        assert!(shown.contains(named), "{named}: {shown}");
+    }
+    assert!(!shown.contains("s3cret"), "{shown}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `nuncio serve` and `nuncio submit` together.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::TcpStream;
 use std::process::Stdio;
 
 use crate::support::{Serving, nuncio, run, send, stderr, stdout};
@@ -177,4 +178,22 @@ fn a_closed_pipe_is_not_a_panic() {
     command.args(["-c", &format!("{script}; echo ${{PIPESTATUS[0]}}"), env!("CARGO_BIN_EXE_nuncio"), &serving.url]);
     let output = command.output().expect("bash runs");
     assert_eq!(stdout(&output).lines().last(), Some("0"), "{}", stderr(&output));
+}
+
+#[test]
+fn web_pages_of_the_allowed_origins_are_accepted_and_no_others() {
+    let origin = ["--allow-origin", "https://console.example"];
+    let serving = Serving::start(&[&["--token", "t=me"][..], &origin].concat());
+    let address = serving.url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap();
+    for (origin, status) in [("https://console.example", "101"), ("https://elsewhere.example", "403")] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let upgrade = format!(
+            "GET /arcp HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: {origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(upgrade.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"), "{origin}");
+    }
 }

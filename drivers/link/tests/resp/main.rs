@@ -146,6 +146,22 @@ fn requests_are_bounded() {
 }
 
 #[test]
+fn what_waits_to_be_written_and_what_is_held_is_known() {
+    let mut link = RespLink::new(RespConfig { max_requests: 1_000, ..config() });
+    let ping = "*1\r\n$4\r\nPING\r\n".len();
+    for number in 1..=1_000 {
+        link.request(&RespRequest::Ping, 0).expect("few requests wait");
+        assert_eq!((link.output_len(), link.waiting()), (number * ping, number));
+    }
+    assert!(link.bytes_held() >= 1_000 * (ping + size_of::<usize>()));
+    let mut output = Vec::new();
+    link.take_output(&mut output);
+    assert_eq!((output.len(), link.output_len()), (1_000 * ping, 0));
+    let held = link.bytes_held();
+    assert!((1_000 * size_of::<usize>()..1_000 * ping).contains(&held), "{held}");
+}
+
+#[test]
 fn what_breaks_the_protocol_is_a_fault() {
     for (bytes, expected) in [
         (&b"HTTP/1.1 400\r\n"[..], RespFault::Type(b'H')),

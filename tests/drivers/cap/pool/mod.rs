@@ -68,3 +68,11 @@ async fn events(job: &mut arcp::JobHandle) -> Vec<(String, Value)> {
 fn progress(percent: u64, message: &str) -> (String, Value) {
     ("progress".to_owned(), json!({"current": percent, "total": 100, "message": message}))
 }
+
+#[test]
+fn the_debug_form_of_an_agent_names_its_topic() {
+    let client = Client::builder().id("front").connect(MemoryBus::new(), MemoryStore::new()).unwrap();
+    let pool = Pool::new(client);
+    assert_eq!(format!("{:?}", pool.agent("job.work").unwrap()), r#"PoolAgent { topic: "job.work", .. }"#);
+    assert!(format!("{pool:?}").contains("front"), "{pool:?}");
+}

@@ -2,6 +2,8 @@
 
 mod families;
 mod present;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
