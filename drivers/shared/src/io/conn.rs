@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,6 @@ pub(crate) struct Patience {
 /// The maximum number of frames that are taken from a link at a time.
 const BATCH: usize = 64;
 const READ_BYTES: usize = 64 * 1024;
-/// Bytes that are read for one unit of a machine's work, some tens of nanoseconds.
-const BYTES_READ: u64 = 64;
 /// The step in which unread bytes of a peer are reported that the machine knows, so that small frames are not.
 const UNREAD_STEP: usize = 64 * 1024;
 
@@ -99,12 +97,12 @@ impl<P: Port> Carried<P> {
     pub(crate) async fn run(&mut self, io: &Arc<dyn Io>) -> Option<Arc<dyn Io>> {
         let (done, written) = oneshot::channel::<()>();
         let abort = CancelOnDrop(CancellationToken::new());
-        let (aborted, output) = (abort.0.clone(), Arc::clone(&self.output));
+        let (aborted, writer, its_io) = (abort.0.clone(), Arc::clone(&self.output), Arc::clone(io));
         io.spawn(Box::pin(async move {
-            or(aborted.cancelled(), output.run()).await;
+            or(aborted.cancelled(), writer.run(&*its_io)).await;
             drop(done);
         }));
-        let Carried { input, link, pipe, port, patience, frames, unread, .. } = self;
+        let Carried { input, output, link, pipe, port, patience, frames, unread } = self;
         let patience = *patience;
         let mut reader = Reader {
             io: &**io,
@@ -114,7 +112,7 @@ impl<P: Port> Carried<P> {
             patience,
             deadline: None,
             greeted: false,
-            lane: None,
+            lane: output.lane(),
             unread,
         };
         let closed = match reader.run(input, frames).await {
@@ -182,7 +180,7 @@ struct Reader<'a, P> {
     patience: Patience,
     deadline: Option<Deadline>,
     greeted: bool,
-    lane: Option<Arc<Lane>>,
+    lane: &'a OnceLock<Arc<Lane>>,
     unread: &'a mut usize,
 }
 
@@ -248,8 +246,8 @@ impl<P: Port> Reader<'_, P> {
                 Woken::Late => return Read::Closed(lost("the peer did not answer in time")),
                 Woken::Pipe => {}
                 Woken::Input(Ok(bytes)) => {
-                    if let Some(lane) = &self.lane {
-                        lane.spend(bytes as u64 / BYTES_READ, self.io);
+                    if let Some(lane) = self.lane.get() {
+                        lane.spend_bytes(bytes, self.io);
                     }
                 }
                 Woken::Input(Err(error)) => {
@@ -263,11 +261,11 @@ impl<P: Port> Reader<'_, P> {
 
     /// Hands frames to the machine, once it is the peer's turn. Returns whether it would read more in another turn.
     async fn take_turn(&mut self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
-        if let Some(lane) = &self.lane {
+        if let Some(lane) = self.lane.get() {
             lane.enter().await;
         }
         let turn = self.port.receive(frames);
-        if let Some(lane) = &self.lane {
+        if let Some(lane) = self.lane.get() {
             lane.spend(turn.work, self.io);
         }
         turn.goes_on
@@ -280,7 +278,10 @@ impl<P: Port> Reader<'_, P> {
         }
         if self.port.is_greeted() {
             self.greeted = true;
-            self.lane = self.port.lane();
+            if let Some(lane) = self.port.lane() {
+                // It is set once.
+                drop(self.lane.set(lane));
+            }
             lock(self.link).welcome(self.patience.link);
             return BATCH;
         }

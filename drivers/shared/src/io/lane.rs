@@ -27,6 +27,9 @@ pub(crate) struct Lane {
     waiting: Event,
 }
 
+/// Bytes that are read or written for one unit of a machine's work, some tens of nanoseconds.
+const BYTES_MOVED: usize = 64;
+
 impl Lane {
     pub(crate) fn new(most: u64) -> Lane {
         Lane { most, spent: AtomicU64::new(0), resting: AtomicBool::new(false), waiting: Event::new() }
@@ -35,11 +38,11 @@ impl Lane {
     /// Waits while the lane rests.
     pub(crate) async fn enter(&self) {
         let mut waited = false;
-        while self.resting.load(Ordering::SeqCst) {
+        while self.is_resting() {
             waited = true;
             let rested = self.waiting.listen();
             // It may have rested before this task listened.
-            if self.resting.load(Ordering::SeqCst) {
+            if self.is_resting() {
                 rested.await;
             }
         }
@@ -47,6 +50,11 @@ impl Lane {
             // The next one waits no longer either, whatever this task does now.
             self.waiting.notify(1);
         }
+    }
+
+    /// Returns whether the lane rests.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::SeqCst)
     }
 
     /// Counts work that was done. If it is enough, the lane rests until others have had [their way](Io::give_way) on `io`. That
@@ -59,10 +67,15 @@ impl Lane {
                 others.await;
                 drop(rest);
             }));
-        } else if !self.resting.load(Ordering::SeqCst) {
+        } else if !self.is_resting() {
             // Those that wait go on one after the other.
             self.waiting.notify(1);
         }
+    }
+
+    /// Counts bytes that were read or written.
+    pub(crate) fn spend_bytes(self: &Arc<Self>, bytes: usize, io: &dyn Io) {
+        self.spend((bytes / BYTES_MOVED) as u64, io);
     }
 }
 

@@ -7,7 +7,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 mod address;
 #[cfg(feature = "cap")]
 pub(crate) mod alarm;
-#[cfg(all(test, any(feature = "cap", feature = "caracal")))]
+#[cfg(test)]
 pub(crate) mod by_hand;
 pub(crate) mod clock;
 mod complaints;

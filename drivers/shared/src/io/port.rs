@@ -15,7 +15,7 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn opened(&self, request: Option<&Request>);
     /// Hands frames to the machine, from the front, for as long as it reads and its turn lasts, and removes them.
     fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> Turn;
-    /// The lane that the frames of a greeted peer share with those of its other connections.
+    /// The lane that what a greeted peer sends and is sent shares with that of its other connections.
     fn lane(&self) -> Option<Arc<Lane>> {
         None
     }
