@@ -11,7 +11,12 @@ const CAP: Tests = Tests { package: "nuncio-tests", target: "drivers", filter: "
 const CARACAL: Tests = Tests { package: "nuncio-tests", target: "drivers", filter: "caracal_smol::" };
 const COMMAND: Tests = Tests { package: "nuncio-cli", target: "cli", filter: "" };
 
-const SHARED_TOKENS: Tests = Tests { package: "nuncio-shared", target: "", filter: "token::cache" };
+const SHARED_TOKENS: Tests = shared("token::cache");
+
+/// Unit tests of what both drivers share.
+const fn shared(filter: &'static str) -> Tests {
+    Tests { package: "nuncio-shared", target: "", filter }
+}
 
 /// Tests of the drivers' suite whose names contain a text.
 const fn pair(filter: &'static str) -> Tests {
@@ -28,7 +33,7 @@ const fn at(
     Mutation { name, file, original, replacement, suite: Suite::Tests(tests) }
 }
 
-pub(super) const DRIVERS: [Mutation; 44] = [
+pub(super) const DRIVERS: [Mutation; 46] = [
     at(
         LINK,
         "link: the code of the peer's close is dropped",
@@ -86,7 +91,7 @@ pub(super) const DRIVERS: [Mutation; 44] = [
         "            let _ = open;",
     ),
     at(
-        Tests { package: "nuncio-shared", target: "", filter: "io::conn::" },
+        shared("io::conn::"),
         "a connection that is being closed has no deadline",
         "drivers/shared/src/io/conn.rs",
         "                    self.deadline = Some(Deadline::after(self.io, self.patience.linger));",
@@ -294,6 +299,20 @@ pub(super) const DRIVERS: [Mutation; 44] = [
         "drivers/shared/src/caracal/coordinator/hub.rs",
         "is_some_and(|(after, _)| *after <= self.stored)",
         "is_some_and(|(after, _)| *after <= self.stored + 1)",
+    ),
+    at(
+        shared("io::outlet::"),
+        "a connection writes for as long as its socket takes bytes",
+        "drivers/shared/src/io/outlet.rs",
+        "lane.is_some_and(|lane| lane.is_resting())",
+        "lane.is_some_and(|lane| lane.is_resting() && self.pipe.is_broken())",
+    ),
+    at(
+        shared("hub::"),
+        "caracal: a coordinator's timer misses a nearer deadline",
+        "drivers/shared/src/caracal/coordinator/hub.rs",
+        "        if is_earlier {",
+        "        if is_earlier && step.is_some() {",
     ),
     at(
         COMMAND,
