@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_core::arcp::{AnyPrincipal, Config, ConnId, Timer};
+use nuncio_core::arcp::{AnyPrincipal, Body, Config, ConnId, Number, Timer};
 use nuncio_tests::world::{Frame, World};
 use serde_json::{Value, json};
 
@@ -193,6 +193,26 @@ fn s14_the_comparison_of_leases_counts_against_the_turn() {
         w.send(a, "session.ping", json!({"nonce": "n"}));
     }
     assert!(!w.runtime.is_turn_over());
+}
+
+/// A session that is not shown a kind of events makes the runtime pass over them all at once.
+#[test]
+fn s14_the_history_of_a_subscription_counts_against_the_turn() {
+    const EVENTS: u64 = 1_000;
+    let mut w = World::with(|config| config.limits.turn_work = 5 * EVENTS);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for _ in 0..EVENTS {
+        w.emit(&job, &Body::progress(&Number::from(1_u32), None, None, None).unwrap());
+        w.drain(a);
+    }
+    let b = w.login_without("tok-alice", &["progress"]);
+    for (history, is_over) in [(false, false), (true, true)] {
+        w.runtime.begin_turn();
+        w.subscribe(b, json!({"job_id": job.id, "history": history}));
+        assert_eq!(w.runtime.is_turn_over(), is_over, "history: {history}");
+    }
+    assert!(w.drain(b).iter().all(|frame| frame.payload()["kind"] != "progress"));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::Runtime;
 use super::append::event_len;
 use super::host::{JobKey, SessionKey};
 use super::jobs::history::Past;
+use super::{Runtime, work};
 
 /// The next item of a job's history.
 enum Next {
@@ -33,6 +33,8 @@ impl Runtime {
             self.unwatch(key, id);
             return true;
         };
+        let sent = if let Next::Event(payload) = &next { payload.len() as u64 } else { 0 };
+        self.work.charge(work::REPLAYED + sent / work::FRAME_BYTES);
         match next {
             Next::Event(payload) => {
                 self.advance_replay(key, id, at + 1);

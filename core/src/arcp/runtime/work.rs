@@ -6,6 +6,8 @@ pub(super) const FRAME: u64 = 200;
 pub(super) const FRAME_BYTES: u64 = 4;
 /// Units of work for a job that a listing looks at.
 pub(super) const LISTED: u64 = 20;
+/// Units of work for an event of a history that is sent or passed over, besides its bytes.
+pub(super) const REPLAYED: u64 = 20;
 /// Units of work for a deadline.
 pub(super) const DEADLINE: u64 = 500;
 
