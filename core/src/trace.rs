@@ -241,41 +241,35 @@ fn no_state<S>() -> Option<S> {
 }
 
 fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+    let mut values = [[0; 2]; N];
+    let values_of_digits = values.as_flattened_mut();
+    if text.len() != values_of_digits.len() {
         return None;
-    };
-    if pairs.len() != N {
-        return None;
+    }
+    // Without a branch for each digit, so that many are read at a time.
+    let mut is_hex = true;
+    for (value, digit) in values_of_digits.iter_mut().zip(text.bytes()) {
+        let (number, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+        *value = if number < 10 { number } else { letter.wrapping_add(10) };
+        is_hex &= number < 10 || letter < 6;
     }
     let mut bytes = [0; N];
-    let mut all = 0;
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
-        all |= high | low;
+    for (byte, [high, low]) in bytes.iter_mut().zip(values) {
         *byte = high << 4 | low & 0xf;
     }
-    (all <= 0xf).then_some(bytes)
+    is_hex.then_some(bytes)
 }
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// The values of the lower-case hexadecimal digits, and `0xff` for every other byte.
-const VALUES: [u8; 256] = {
-    let mut values = [0xff; 256];
-    let mut value = 0_u8;
-    while value < 16 {
-        values[DIGITS[value as usize] as usize] = value;
-        value += 1;
-    }
-    values
-};
 
 /// Replaces the beginning of a text with the digits of some bytes.
 fn put_hex(text: &mut [u8], bytes: &[u8]) {
     for ([high, low], byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
-        *high = DIGITS[usize::from(byte >> 4)];
-        *low = DIGITS[usize::from(byte & 0xf)];
+        (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
     }
+}
+
+/// Returns the hexadecimal digit of a value below 16. Without a table, many are written at a time.
+const fn digit(value: u8) -> u8 {
+    value.wrapping_add(if value < 10 { b'0' } else { b'a' - 10 })
 }
 
 /// Writes lower-case hexadecimal digits with a single call, since ids are part of every frame and record.

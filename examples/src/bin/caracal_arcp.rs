@@ -9,7 +9,7 @@ use nuncio_examples::caracal::{LocalCoordinator, serve};
 use nuncio_tokio::arcp::{
     Client, Delegation, Failure, JobContext, LeaseRequest, Namespace, OrFail as _, Server, Submit,
 };
-use nuncio_tokio::caracal::http_types::Request;
+use nuncio_tokio::caracal::http_types::{HeaderMap, Request};
 use nuncio_tokio::caracal::{Caracal, MandateIssuer, MandateVerifier, ResourceBinding, ZoneId, current};
 use serde_json::{Value, json};
 use tokio::task::yield_now;
@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = server(&desk, &service, &coordinator)?;
 
     let assistant = coordinator.application("assistant")?.build()?;
-    let headers = assistant.headers().await?;
+    let headers = HeaderMap::from(assistant.headers().await?);
     let mandate = headers["authorization"].to_str()?.trim_start_matches("Bearer ").to_owned();
     let refused = Client::over(server.memory_connector(), "garbage").connect().await;
     assert!(refused.is_err_and(|error| error.to_string().contains("not a Caracal mandate")));

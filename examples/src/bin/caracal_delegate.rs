@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use nuncio_examples::caracal::LocalCoordinator;
+use nuncio_tokio::caracal::http_types::HeaderMap;
 use nuncio_tokio::caracal::{CallError, Constraints, NewEdge, SessionId, Ttl};
 
 #[tokio::main]
@@ -30,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 .ttl(Duration::from_mins(5))
                 .await?;
             println!("delegation edge: {}", delegation.edge().edge);
-            let headers = delegation.run(shop.headers()).await?;
+            let headers = HeaderMap::from(delegation.run(shop.headers()).await?);
             println!("calls carry {:?}", headers["baggage"]);
             assert!(headers["baggage"].to_str()?.ends_with("caracal.hop=1"));
 

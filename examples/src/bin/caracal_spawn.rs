@@ -45,6 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn process_invoice(caracal: &Caracal, invoice: &str) -> Result<String, Box<dyn Error>> {
     let context = caracal.current().ok_or("it is called within a scope")?;
     let headers = caracal.headers().await?;
-    println!("{invoice}: calls carry {:?}", headers["baggage"]);
+    println!("{invoice}: calls carry {:?}", headers.get("baggage"));
     Ok(format!("{invoice} in the zone {}", context.zone()))
 }

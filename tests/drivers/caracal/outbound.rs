@@ -113,7 +113,7 @@ fn an_inbound_context_is_passed_on_with_the_callers_token() {
             .body(())
             .unwrap();
         let context = caracal.bind_from_headers(inbound.headers()).unwrap();
-        let headers = context.run(caracal.headers()).await.unwrap();
+        let headers = HeaderMap::from(context.run(caracal.headers()).await.unwrap());
         assert_eq!(headers["authorization"], "Bearer inbound-tok");
         assert_eq!(headers["baggage"], inbound.headers()["baggage"]);
         let traceparent = headers["traceparent"].to_str().unwrap();
@@ -130,11 +130,37 @@ fn an_inbound_context_is_passed_on_with_the_callers_token() {
 }
 
 #[test]
-fn headers_outside_a_session_have_the_application_token_and_a_trace() {
+fn headers_take_the_place_of_those_that_a_request_has() {
     within(async {
         let coordinator = Server::coordinator();
         let caracal = routed(&coordinator);
         let headers = caracal.headers().await.unwrap();
+        assert!(!format!("{headers:?}").contains("jwt-placeholder"), "{headers:?}");
+        assert_eq!((headers.get("tracestate"), headers.get("host")), (None, None));
+        let mut request = Request::get("http://inventory/")
+            .header("authorization", "Bearer caller")
+            .header("baggage", "a=1")
+            .header("baggage", "b=2")
+            .header("accept", "*/*")
+            .body(())
+            .unwrap();
+        headers.clone().set(request.headers_mut());
+        let set = request.headers();
+        assert_eq!(set.len(), 4, "{set:?}");
+        for name in ["authorization", "baggage", "traceparent"] {
+            assert_eq!(set[name].to_str().ok(), headers.get(name), "{name}");
+        }
+        assert!(set["authorization"].is_sensitive());
+        assert_eq!(set["accept"], "*/*");
+    });
+}
+
+#[test]
+fn headers_outside_a_session_have_the_application_token_and_a_trace() {
+    within(async {
+        let coordinator = Server::coordinator();
+        let caracal = routed(&coordinator);
+        let headers = HeaderMap::from(caracal.headers().await.unwrap());
         assert_eq!(headers["authorization"], "Bearer jwt-placeholder");
         assert_eq!(headers["baggage"], "caracal.hop=0");
         assert_eq!(headers["traceparent"].len(), 55);

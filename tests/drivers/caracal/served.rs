@@ -316,9 +316,9 @@ fn a_service_passes_a_request_on_by_its_own_edge() {
         let (source, middle, target) = (a.spawn().await.unwrap(), b.spawn().await.unwrap(), c.spawn().await.unwrap());
         let first = edge(&a, &b, &middle, &["read"], 2, 60).from(source.context()).await.unwrap();
         let second = edge(&b, &c, &target, &["read"], 1, 50).from(middle.context()).await.unwrap();
-        let received = b.bind_from_headers(&first.run(a.headers()).await.unwrap()).unwrap();
+        let received = b.bind_from_headers(&first.run(a.headers()).await.unwrap().into()).unwrap();
         let onward = second.context_after(&received).unwrap();
-        let seen = c.bind_from_headers(&onward.run(b.headers()).await.unwrap()).unwrap();
+        let seen = c.bind_from_headers(&onward.run(b.headers()).await.unwrap().into()).unwrap();
         assert_eq!((seen.session(), seen.edge()), (Some(source.session()), Some(&second.edge().edge)));
         assert_eq!((seen.parent_edge(), seen.hop().count()), (Some(&first.edge().edge), 2));
         assert_eq!((seen.token(), seen.trace()), (received.token(), received.trace()), "it is the caller's request");
@@ -339,7 +339,7 @@ fn a_mandate_is_taken_by_its_resource_and_by_nothing_else() {
             let verifier = service.mandates(&url, "nuncio", "resource://r").unwrap();
             let verifier = verifier.targets(["resource://r"]).scopes(["read"]);
             let asked = async |caracal: &Caracal| {
-                let headers = caracal.headers().await.unwrap();
+                let headers = caracal.headers().await.unwrap().into();
                 let token = service.bind_from_headers(&headers).unwrap().token().clone();
                 verifier.verify(&token).await.map(|mandate| mandate.application)
             };

@@ -39,13 +39,13 @@ impl Envelope {
         let mut baggage = baggage::Reader::default();
         let (mut authorization, mut traceparent, mut state) = (Single::Absent, Single::Absent, Single::Absent);
         for (name, value) in fields {
-            if name.eq_ignore_ascii_case("baggage") {
+            if is_named(name, "baggage") {
                 baggage.line(value);
-            } else if name.eq_ignore_ascii_case("authorization") {
+            } else if is_named(name, "authorization") {
                 authorization = authorization.and(value);
-            } else if name.eq_ignore_ascii_case("traceparent") {
+            } else if is_named(name, "traceparent") {
                 traceparent = traceparent.and(value);
-            } else if name.eq_ignore_ascii_case("tracestate") {
+            } else if is_named(name, "tracestate") {
                 state = state.and(value);
             }
         }
@@ -58,6 +58,13 @@ impl Envelope {
             baggage: baggage.baggage(),
         }
     }
+}
+
+/// Returns whether a field has this name, in any case.
+#[inline]
+fn is_named(field: &str, name: &str) -> bool {
+    // Most are in lower case, which is compared faster.
+    field == name || field.eq_ignore_ascii_case(name)
 }
 
 /// A field that may occur once.

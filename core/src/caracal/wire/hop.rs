@@ -29,15 +29,21 @@ impl Hop {
             Some(digits) => (true, digits),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
-        let is_group = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
-        if negative || !digits.split('_').all(is_group) {
+        if negative {
             return Hop::ZERO;
         }
-        let value = digits
-            .bytes()
-            .filter(u8::is_ascii_digit)
-            .fold(0_u8, |value, digit| value.saturating_mul(10).saturating_add(digit.saturating_sub(b'0')));
-        Hop::new(value)
+        let (mut value, mut ends_a_group) = (0_u8, false);
+        for byte in digits.bytes() {
+            ends_a_group = match byte {
+                b'0'..=b'9' => {
+                    value = value.saturating_mul(10).saturating_add(byte.saturating_sub(b'0'));
+                    true
+                }
+                b'_' if ends_a_group => false,
+                _ => return Hop::ZERO,
+            };
+        }
+        if ends_a_group { Hop::new(value) } else { Hop::ZERO }
     }
 
     /// Returns the number.

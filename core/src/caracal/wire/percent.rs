@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
+use memchr::memchr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// All bytes but the unreserved characters `A-Z a-z 0-9 _ . - ~`.
@@ -25,7 +26,7 @@ pub(crate) fn push_form(out: &mut String, text: &str) {
 
 /// Returns a text without escapes. Malformed escapes stay as they are, and invalid UTF-8 becomes U+FFFD.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| byte == b'%') {
+    if memchr(b'%', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     percent_decode_str(text).decode_utf8_lossy()

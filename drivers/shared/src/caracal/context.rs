@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use nuncio_core::caracal::{BearerToken, Context, Header};
 
-use super::fields::Fields;
+use super::fields::Fixed;
 use crate::io::sync::lock;
 
 thread_local! {
@@ -30,8 +30,8 @@ struct Parts {
     context: Context,
     /// Whether the token is the application's own, so that calls are made with its latest one.
     has_own_token: bool,
-    /// The header fields of its calls, once there was one.
-    fields: OnceLock<Fields>,
+    /// The header fields that are the same for all its calls, once there was one.
+    headers: OnceLock<Arc<Fixed>>,
     /// This context with the latest token, once there was a later one.
     refreshed: Mutex<Option<ActiveContext>>,
 }
@@ -52,8 +52,8 @@ impl ActiveContext {
     }
 
     fn new(context: Context, has_own_token: bool) -> ActiveContext {
-        let (fields, refreshed) = (OnceLock::new(), Mutex::default());
-        ActiveContext { parts: Arc::new(Parts { context, has_own_token, fields, refreshed }) }
+        let (headers, refreshed) = (OnceLock::new(), Mutex::default());
+        ActiveContext { parts: Arc::new(Parts { context, has_own_token, headers, refreshed }) }
     }
 
     /// Returns a context that follows from this one, with the same token.
@@ -70,13 +70,13 @@ impl ActiveContext {
         }
     }
 
-    /// Returns the header fields of its calls, which are made of `headers` by the first one.
-    pub(super) fn fields<E>(&self, headers: impl FnOnce() -> Result<Vec<Header>, E>) -> Result<&Fields, E> {
-        if let Some(fields) = self.parts.fields.get() {
-            return Ok(fields);
+    /// Returns the header fields that are the same for all its calls. They are made of `headers` by the first one.
+    pub(super) fn fixed_headers<E>(&self, headers: impl FnOnce() -> Result<Vec<Header>, E>) -> Result<&Arc<Fixed>, E> {
+        if let Some(fixed) = self.parts.headers.get() {
+            return Ok(fixed);
         }
-        let fields = Fields::of(&headers()?);
-        Ok(self.parts.fields.get_or_init(|| fields))
+        let fixed = Arc::new(Fixed::of(&headers()?));
+        Ok(self.parts.headers.get_or_init(|| fixed))
     }
 
     pub(crate) fn has_own_token(&self) -> bool {

@@ -5,7 +5,7 @@ use nuncio_link::http::HeaderMap;
 
 use super::app::{Caracal, Settings};
 use super::context::ActiveContext;
-use super::inject::text_fields;
+use super::inject::context_fields;
 use crate::io::Driver;
 
 impl<D: Driver> Caracal<D> {
@@ -27,7 +27,7 @@ impl<D: Driver> Caracal<D> {
     /// ```
     pub fn bind_from_headers(&self, headers: &HeaderMap) -> Result<ActiveContext, NoBearerToken> {
         let Settings { zone, application, .. } = &self.owner.settings;
-        let envelope = Envelope::read(text_fields(headers));
+        let envelope = Envelope::read(context_fields(headers));
         Context::inbound(zone.clone(), application.clone(), envelope).map(ActiveContext::inbound)
     }
 }

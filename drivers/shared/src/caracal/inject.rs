@@ -7,7 +7,7 @@ use nuncio_link::http::{HeaderMap, Request, Uri, header};
 use super::app::{Caracal, Owner};
 use super::context::{ActiveContext, current};
 use super::error::CallError;
-use super::fields::set;
+use super::fields::{ContextHeaders, is_of_context, set};
 use crate::io::{Driver, random};
 
 /// Why a request cannot carry the context. It must not be sent.
@@ -39,7 +39,7 @@ impl<D: Driver> Caracal<D> {
     /// `baggage`. Outside every context it is that of the application, in a new trace.
     ///
     /// Send them to services that may know the token. [`inject`](Caracal::inject) decides that by the configuration.
-    pub async fn headers(&self) -> Result<HeaderMap, CallError> {
+    pub async fn headers(&self) -> Result<ContextHeaders, CallError> {
         let context = self.owner.calling().await?;
         self.owner.call_headers(&context)
     }
@@ -67,7 +67,7 @@ impl<D: Driver> Caracal<D> {
         let context = self.owner.calling().await?;
         let caller = caller_headers(request.headers());
         if caller == CallerHeaders::default() {
-            request.headers_mut().extend(self.owner.call_headers(&context)?);
+            self.owner.call_headers(&context)?.set(request.headers_mut());
         } else {
             for header in self.owner.context_headers(&context, &caller)? {
                 set(request.headers_mut(), &header);
@@ -104,7 +104,7 @@ impl<D: Driver> Owner<D> {
     /// Returns the context that a call is made in, with the application's latest token if it is one of its own.
     async fn calling(&self) -> Result<ActiveContext, CallError> {
         let Some(context) = current() else { return self.outside().await };
-        if !context.has_own_token() || !self.owns(&context) {
+        if !context.has_own_token() || !self.owns(&context) || self.hub.tokens.is_lasting(context.token()) {
             return Ok(context);
         }
         let token = self.hub.tokens.valid().await.map_err(CallError::NoToken)?;
@@ -112,11 +112,11 @@ impl<D: Driver> Owner<D> {
     }
 
     /// Returns the header fields of a call in a context, whose caller has set none of them.
-    fn call_headers(&self, context: &ActiveContext) -> Result<HeaderMap, CallError> {
+    fn call_headers(&self, context: &ActiveContext) -> Result<ContextHeaders, CallError> {
         let (span, limit) = (span()?, self.settings.hop_limit);
         context.check_hop(limit)?;
-        let fields = context.fields(|| context.headers(span, limit, &CallerHeaders::default()))?;
-        Ok(fields.of_call(context, span))
+        let fixed = context.fixed_headers(|| context.headers(span, limit, &CallerHeaders::default()))?;
+        Ok(ContextHeaders::new(fixed, context, span))
     }
 
     fn context_headers(&self, context: &ActiveContext, caller: &CallerHeaders) -> Result<Vec<Header>, CallError> {
@@ -140,10 +140,11 @@ fn named_resource(headers: &HeaderMap) -> Result<Option<HeaderValue>, InjectErro
 
 /// Reads the fields of a caller. One that is not UTF-8 counts as present and has no members.
 fn caller_headers(headers: &HeaderMap) -> CallerHeaders {
-    CallerHeaders::read(text_fields(headers))
+    CallerHeaders::read(context_fields(headers))
 }
 
-/// Returns header fields as texts, with an empty one for a value that is not UTF-8.
-pub(crate) fn text_fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    headers.iter().map(|(name, value)| (name.as_str(), std::str::from_utf8(value.as_bytes()).unwrap_or_default()))
+/// Returns the header fields that carry a context, as texts, with an empty one for a value that is not UTF-8.
+pub(crate) fn context_fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let of_context = headers.iter().filter(|(name, _)| is_of_context(name.as_str()));
+    of_context.map(|(name, value)| (name.as_str(), std::str::from_utf8(value.as_bytes()).unwrap_or_default()))
 }

@@ -41,6 +41,7 @@ pub use coordinator::{
     Coordinator, CoordinatorBuildError, CoordinatorBuilder, HttpRequest, MemoryRecords, Records, RecordsError,
 };
 pub use error::CallError;
+pub use fields::ContextHeaders;
 pub use http::HttpError;
 pub use http::origin::InvalidEndpoint;
 pub use inject::{InjectError, Injected};

@@ -73,6 +73,13 @@ impl Clock {
         reading.0
     }
 
+    /// Returns both times in less time than [`read`](Clock::read) does. They are not to be compared with each other: the thread
+    /// may be interrupted between them, and the wall clock may be some milliseconds behind.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn glance(&self) -> Reading {
+        Reading { now: self.now(), wall: recent_wall() }
+    }
+
     /// Returns a reading, and the microseconds that may lie between its two times.
     fn read_once(&self) -> (Reading, u64) {
         let before = self.now();
@@ -158,6 +165,22 @@ impl WallStep {
 /// Reads the wall clock, which may be set back.
 pub(crate) fn wall() -> Time {
     Time(micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
+}
+
+/// Returns what the wall clock showed at the last tick of the system, which is some milliseconds ago at most.
+#[cfg(all(feature = "caracal", any(target_os = "linux", target_os = "android")))]
+fn recent_wall() -> Time {
+    use rustix::time::{ClockId, clock_gettime};
+
+    let read = clock_gettime(ClockId::RealtimeCoarse);
+    let micros = u64::try_from(read.tv_nsec / 1_000).unwrap_or_default();
+    Time(u64::try_from(read.tv_sec).unwrap_or_default().saturating_mul(1_000_000).saturating_add(micros))
+}
+
+/// Returns what the wall clock shows: this system has none that is read faster.
+#[cfg(all(feature = "caracal", not(any(target_os = "linux", target_os = "android"))))]
+fn recent_wall() -> Time {
+    wall()
 }
 
 /// Reads the monotonic clock, for pauses and timeouts.

@@ -10,14 +10,14 @@ pub(crate) fn seed() -> io::Result<[u8; 32]> {
 }
 
 /// Returns random bytes for an id, which is no secret. A thread asks the operating system for many at a time.
-#[cfg(feature = "caracal")]
+#[cfg(any(feature = "cap", feature = "caracal"))]
 pub(crate) fn id<const N: usize>() -> io::Result<[u8; N]> {
     use std::cell::RefCell;
 
     thread_local! {
         static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    const AT_A_TIME: usize = 512;
+    const AT_A_TIME: usize = 4_096;
 
     let taken = UNUSED.try_with(|unused| {
         let mut unused = unused.borrow_mut();
@@ -46,10 +46,8 @@ pub(crate) fn fraction() -> f64 {
     f64::from(random) / f64::from(u32::MAX)
 }
 
-/// Returns 128 random bits in hexadecimal digits.
+/// Returns 128 random bits in hexadecimal digits, for a name that is no secret.
 #[cfg(feature = "cap")]
 pub(crate) fn name() -> io::Result<String> {
-    let mut bits = [0; 16];
-    getrandom::fill(&mut bits).map_err(io::Error::other)?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bits)))
+    Ok(format!("{:032x}", u128::from_be_bytes(id()?)))
 }

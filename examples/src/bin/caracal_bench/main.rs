@@ -3,6 +3,9 @@
 //! caracalai-sdk 0.1.1, at the same coordinator. A baseline shows what the http crate and the sockets cost alone. The sides
 //! take turns, and the medians of all rounds are printed.
 //!
+//! Headers are made up to the texts of their values: neither side sets them on a request. Ours checks meanwhile that the token
+//! has not expired, which the SDK does not. A context that was read is bound, and looked up once, on both sides.
+//!
 //! `cargo run --release -p nuncio-examples --bin caracal_bench -- --peer target/peers/caracal-0.1/bin/python`
 
 mod floor;

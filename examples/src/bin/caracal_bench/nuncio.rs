@@ -54,7 +54,9 @@ pub(crate) async fn sample() -> Result<HeaderMap> {
     let caracal = Caracal::from_env()?;
     let source = caracal.spawn().await?;
     source
-        .run(async { caracal.delegate_to_spawn(edge()).await?.run(async { Ok(caracal.headers().await?) }).await })
+        .run(async {
+            caracal.delegate_to_spawn(edge()).await?.run(async { Ok(caracal.headers().await?.into()) }).await
+        })
         .await
 }
 
@@ -77,7 +79,7 @@ async fn headers(caracal: &Caracal, time: Duration) -> Result<(f64, f64)> {
                     count += BATCH;
                 }
                 let made = per_second(count, started.elapsed());
-                let headers = caracal.headers().await?;
+                let headers = HeaderMap::from(caracal.headers().await?);
                 let (started, mut count) = (Instant::now(), 0);
                 while started.elapsed() < time {
                     for _ in 0..BATCH {

@@ -15,7 +15,7 @@ const KEY: &str = "x-vendor.nuncio.caracal";
 /// Returns what an agent sees of its job, and the header fields of a call that it makes in the session of the job.
 async fn look(caracal: Caracal, ctx: JobContext) -> Value {
     let job = ctx.caracal(&caracal);
-    let headers = job.run(async { caracal.headers().await.unwrap() }).await.unwrap();
+    let headers = HeaderMap::from(job.run(async { caracal.headers().await.unwrap() }).await.unwrap());
     let text = |name: &str| headers[name].to_str().unwrap().to_owned();
     let session = job.caller().and_then(|caller| caller.baggage.session.as_ref()).map(ToString::to_string);
     json!({

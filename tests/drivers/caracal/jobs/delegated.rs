@@ -26,7 +26,7 @@ fn lease(scopes: &[&str]) -> LeaseRequest {
 
 /// The baggage of a call, without the ids of sessions and edges.
 async fn baggage(caracal: &Caracal) -> String {
-    caracal.headers().await.unwrap()["baggage"].to_str().unwrap().to_owned()
+    caracal.headers().await.unwrap().get("baggage").unwrap().to_owned()
 }
 
 /// A server whose agent `child` returns its session and the baggage of a call, and whose agent `parent` delegates to it.

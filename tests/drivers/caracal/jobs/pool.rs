@@ -31,7 +31,7 @@ impl Net {
                     job.require_caller().ok().map(|caller| caller.baggage.session.as_ref().map(ToString::to_string));
                 let trace = job.caller().and_then(|caller| caller.trace).map(|trace| trace.trace_id.to_string());
                 let headers = job.run(async { caracal.headers().await.unwrap() }).await.unwrap();
-                let baggage = headers["baggage"].to_str().unwrap();
+                let baggage = headers.get("baggage").unwrap();
                 let has_secret =
                     ctx.labels().values().chain(ctx.env().values()).any(|text| text.contains("placeholder"));
                 Ok::<_, Failure>(json!({

@@ -1,5 +1,9 @@
 //! Reads the lines of a `baggage` header.
 
+use alloc::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+
 use super::Baggage;
 use super::keys::{AUTHORITY, EDGE, HOP, MAX_BYTES, MAX_MEMBERS, PARENT_EDGE, PREFIX, SESSION};
 use crate::caracal::wire::hop::Hop;
@@ -24,30 +28,34 @@ impl Baggage {
         reader.baggage()
     }
 
-    /// Reads one member with its properties. Returns the number of members it holds.
-    fn read_member(&mut self, member: &str) -> usize {
-        let mut parts = member.split(';');
-        let Some((key, value)) = parts.next().and_then(pair) else { return 0 };
-        if !key.starts_with(PREFIX) || !self.set(key, value) {
+    /// Reads one member with its properties. Returns the number of members it holds. A plain one has neither properties nor
+    /// escapes.
+    fn read_member(&mut self, member: &str, is_plain: bool) -> usize {
+        let (first, properties) = if is_plain { (member, None) } else { cut(member, b';') };
+        let Some((key, value)) = pair(first) else { return 0 };
+        if !key.starts_with(PREFIX) {
+            self.foreign.insert(key, member);
+            return 1;
+        }
+        let value = if is_plain { Cow::Borrowed(value) } else { decode(value) };
+        if !self.set(key, &value) {
             self.foreign.insert(key, member);
         }
-        let properties = parts.filter_map(pair).filter(|(property, _)| property.starts_with(PREFIX));
-        let mut count = 1_usize;
-        for (property, value) in properties.filter(|_| key.starts_with(PREFIX)) {
-            count = count.saturating_add(usize::from(self.set(property, value)));
-        }
-        count
+        let properties = properties.into_iter().flat_map(|properties| properties.split(';')).filter_map(pair);
+        let own = properties.filter(|(property, _)| property.starts_with(PREFIX));
+        own.fold(1, |count: usize, (property, value)| {
+            count.saturating_add(usize::from(self.set(property, &decode(value))))
+        })
     }
 
     /// Sets one of Caracal's members. Returns false for a key that is none of them.
     fn set(&mut self, key: &str, value: &str) -> bool {
-        let value = decode(value);
         match key {
-            SESSION => self.session = SessionId::new(&value).ok(),
-            EDGE => self.edge = EdgeId::new(&value).ok(),
-            PARENT_EDGE => self.parent_edge = EdgeId::new(&value).ok(),
-            AUTHORITY => self.authority = AuthorityId::new(&value).ok(),
-            HOP => self.hop = Hop::read(&value),
+            SESSION => self.session = SessionId::new(value).ok(),
+            EDGE => self.edge = EdgeId::new(value).ok(),
+            PARENT_EDGE => self.parent_edge = EdgeId::new(value).ok(),
+            AUTHORITY => self.authority = AuthorityId::new(value).ok(),
+            HOP => self.hop = Hop::read(value),
             _ => return false,
         }
         true
@@ -66,12 +74,17 @@ impl Reader {
     /// Reads a line. The lines count as joined with a comma.
     pub(in crate::caracal) fn line(&mut self, line: &str) {
         self.bytes = self.bytes.saturating_add(line.len()).saturating_add(1);
-        for member in line.split(',') {
-            if self.is_too_large() {
-                return;
-            }
-            let added = self.baggage.read_member(member.trim_matches([' ', '\t']));
+        if self.is_too_large() {
+            return;
+        }
+        // Those that Caracal sends are.
+        let is_plain = memchr2(b';', b'%', line.as_bytes()).is_none();
+        let mut rest = Some(line);
+        while let Some(line) = rest.filter(|_| !self.is_too_large()) {
+            let (member, others) = cut(line, b',');
+            let added = self.baggage.read_member(trim(member), is_plain);
             self.members = self.members.saturating_add(added);
+            rest = others;
         }
     }
 
@@ -88,8 +101,22 @@ impl Reader {
 /// Splits `key=value`. Returns `None` without an `=`, and for an empty key.
 fn pair(text: &str) -> Option<(&str, &str)> {
     // Keys are short: a plain loop is done before a search of whole words has begun.
-    let at = text.bytes().position(|byte| byte == b'=')?;
+    let known = if text.starts_with(PREFIX) { PREFIX.len() } else { 0 };
+    let at = text.as_bytes().get(known..)?.iter().position(|byte| *byte == b'=')?.saturating_add(known);
     let (key, value) = (text.get(..at)?, text.get(at.saturating_add(1)..)?);
-    let key = key.trim_matches([' ', '\t']);
-    (!key.is_empty()).then(|| (key, value.trim_matches([' ', '\t'])))
+    let key = trim(key);
+    (!key.is_empty()).then(|| (key, trim(value)))
+}
+
+/// Splits a text at the first of its separators, which is ASCII. Without one, there is nothing behind it.
+fn cut(text: &str, separator: u8) -> (&str, Option<&str>) {
+    let Some(at) = memchr(separator, text.as_bytes()) else { return (text, None) };
+    (text.get(..at).unwrap_or_default(), text.get(at.saturating_add(1)..))
+}
+
+/// Returns a text without the spaces and tabs at its ends. Few have any.
+fn trim(text: &str) -> &str {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let bytes = text.as_bytes();
+    if is_blank(bytes.first()) || is_blank(bytes.last()) { text.trim_matches([' ', '\t']) } else { text }
 }

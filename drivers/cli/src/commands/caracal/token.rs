@@ -53,7 +53,7 @@ pub(super) async fn run(options: &Options) -> Exit {
 async fn issue(options: &Options) -> Result<Exit, Error> {
     let connected = options.connection.open_for(options.ttl)?;
     let headers = connected.caracal.headers().await?;
-    let token = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let token = headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or_else(|| Error::Unanswered("the token cannot be printed".to_owned()))?;
     if options.json {
         let expires_at = BearerToken::new(token).ok().and_then(|token| token.expires_at()).map(Time::to_rfc3339);

@@ -70,6 +70,13 @@ impl Expiry {
     }
 }
 
+impl Token {
+    /// Returns whether it is not to be replaced yet.
+    fn is_lasting(&self, clock: &Clock) -> bool {
+        self.expiry.is_none_or(|expiry| !expiry.is_within(expiry.margin, clock.glance()))
+    }
+}
+
 impl Held {
     /// Returns the token, if it is not the refused one and has not expired, and whether it is still to be used for some
     /// time.
@@ -110,6 +117,12 @@ impl<D: Driver> Tokens<D> {
         self.token(None, true).await
     }
 
+    /// Returns whether a token is the present one, and is still to be used for some time. Another one of the same text is not.
+    pub(crate) fn is_lasting(&self, token: &BearerToken) -> bool {
+        let held = lock(&self.held);
+        held.token.as_ref().is_some_and(|held| held.token.is_same(token) && held.is_lasting(&self.clock))
+    }
+
     /// Returns why the last attempt to fetch a token has failed.
     pub(crate) fn fault(&self) -> Option<TokenFault> {
         lock(&self.held).fault.clone()
@@ -120,7 +133,7 @@ impl<D: Driver> Tokens<D> {
         refused: Option<&BearerToken>,
         takes_old: bool,
     ) -> Result<BearerToken, TokenFault> {
-        if let Some((token, true)) = lock(&self.held).usable(self.clock.read(), refused) {
+        if let Some((token, true)) = lock(&self.held).usable(self.clock.glance(), refused) {
             return Ok(token);
         }
         let mut awaited = None;
@@ -128,7 +141,7 @@ impl<D: Driver> Tokens<D> {
             let landed = self.landed.listen();
             {
                 let mut held = lock(&self.held);
-                let usable = held.usable(self.clock.read(), refused);
+                let usable = held.usable(self.clock.glance(), refused);
                 let has_landed = awaited.is_some_and(|flight| held.flight > flight);
                 match usable {
                     Some((token, true)) => return Ok(token),
