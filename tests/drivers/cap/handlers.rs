@@ -41,6 +41,24 @@ fn an_input_of_another_type_fails_the_job_at_once() {
     });
 }
 
+/// The bus in memory has no thread of its own that the worker could use.
+#[test]
+fn a_handler_that_never_blocks_runs_on_the_thread_of_its_worker() {
+    within(async {
+        let thread = |_: JobContext, (): ()| async { Ok(std::thread::current().name().map(str::to_owned)) };
+        let net = Net::new().await;
+        let builder = Worker::builder().job("job.elsewhere", thread).nonblocking_job("job.there", thread);
+        let (_worker, _) = net.worker(builder).await;
+        let (client, _) = net.client();
+        let ran = async |topic: &str| {
+            let mut job = client.submit(Submit::new(topic)).await.unwrap();
+            job.result::<Option<String>>().await.unwrap()
+        };
+        assert_eq!(ran("job.there").await.as_deref(), Some("nuncio-worker"));
+        assert_ne!(ran("job.elsewhere").await.as_deref(), Some("nuncio-worker"));
+    });
+}
+
 #[test]
 fn a_failure_has_the_status_and_code_that_the_handler_gives() {
     within(async {

@@ -99,7 +99,7 @@ impl HandlerTest {
     {
         let request = JobRequest { job_id: "test-job-1".into(), topic: "job.test".into(), ..JobRequest::default() };
         let (middleware, cancelled) = (Vec::new(), CancellationToken::new());
-        HandlerTest { handler: Arc::new(Function::new(handler)), middleware, request, attempt: 1, cancelled }
+        HandlerTest { handler: Arc::new(Function::new(handler, false)), middleware, request, attempt: 1, cancelled }
     }
 
     /// Adds middleware around the handler. The first one is the outermost.

@@ -1,6 +1,7 @@
 //! CAP, the Cordum Agent Protocol: workers, clients, routers, NATS, Redis, and a bus and a blob store within one process.
 
 mod jetstream;
+mod messages;
 mod nats;
 mod redis;
 

@@ -1,31 +1,27 @@
 //! The bus on NATS, with `async-nats`.
 
 use std::fmt::Display;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::{
     Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, PublishErrorKind, Request, RequestErrorKind,
-    ServerAddr, Subscriber,
+    ServerAddr,
 };
 use bytes::Bytes;
-use futures_core::Stream;
 use nuncio_link::nats::{InvalidSubject, check_filter, check_group, check_subject};
-use nuncio_shared::cap::{
-    Bus, BusError, BusState, Message, NatsLogin, NatsOptions, NatsServer, Received, Subscription,
-};
-use nuncio_shared::io::{BoxFuture, Sanitized};
+use nuncio_shared::cap::{Bus, BusError, BusState, Message, NatsLogin, NatsOptions, NatsServer, Subscription};
+use nuncio_shared::io::{BoxFuture, Io, Sanitized};
 use tokio::sync::watch;
-use tokio::task::coop::unconstrained;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::jetstream::Durable;
+use super::messages::{Messages, message};
+use crate::IoThread;
 
 /// For how long [`Bus::flush`] waits for the server.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -35,7 +31,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// A connection to NATS. It reconnects for as long as it lives, and its subscriptions stay valid. Dropping it ends them, once
 /// what has arrived is taken, and closes the connection.
 ///
-/// It belongs to the tokio runtime that it was connected on. While the server is away, [`Bus::publish`] fails.
+/// While the server is away, [`Bus::publish`] fails.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,6 +52,8 @@ pub struct NatsBus {
     durable: Option<Durable>,
     /// Cancelled when the bus is dropped.
     ended: CancellationToken,
+    /// Where the tasks of the connection are.
+    thread: Arc<IoThread>,
 }
 
 impl Drop for NatsBus {
@@ -65,11 +63,27 @@ impl Drop for NatsBus {
 }
 
 impl NatsBus {
-    /// Connects, for as long as [`NatsOptions::connect_within`] says.
+    /// Connects, on a thread of its own, for as long as [`NatsOptions::connect_within`] says.
     ///
-    /// Errors: [`BusError::Refused`] if the server refuses the login, TLS fails, or the durable stream cannot be used,
-    /// [`BusError::Disconnected`] if no server is reached.
+    /// Errors: [`BusError::Refused`] if the server refuses the login, TLS fails, the durable stream cannot be used, or the
+    /// system refuses a thread; [`BusError::Disconnected`] if no server is reached.
     pub async fn connect(options: NatsOptions) -> Result<NatsBus, BusError> {
+        let thread = IoThread::start("nuncio-nats");
+        let refused = |error| BusError::Refused(format!("the system refused a thread: {error}"));
+        NatsBus::connect_on(thread.map_err(refused)?, options).await
+    }
+
+    /// Connects like [`connect`](NatsBus::connect), on a thread that several buses, workers and clients may share.
+    pub async fn connect_on(thread: Arc<IoThread>, options: NatsOptions) -> Result<NatsBus, BusError> {
+        let connecting = thread.handle().spawn(NatsBus::open(Arc::clone(&thread), options));
+        // It ends if this future is dropped.
+        let _abort = Abort(connecting.abort_handle());
+        let ended = |_| Err(BusError::Disconnected("the thread of the connection has ended".to_owned()));
+        connecting.await.unwrap_or_else(ended)
+    }
+
+    /// Connects on the thread that this runs on.
+    async fn open(thread: Arc<IoThread>, options: NatsOptions) -> Result<NatsBus, BusError> {
         let addresses: Vec<ServerAddr> = options.servers.iter().map(address).collect::<Result<_, _>>()?;
         let (sender, states) = watch::channel(BusState::Disconnected);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -78,12 +92,14 @@ impl NatsBus {
         let client = dial(&options, settings, addresses).await?;
         // The event of the first connection may still be under way.
         events.connected();
+        drop(events);
+        tokio::spawn(keep(Arc::clone(&thread), states.clone()));
         let ended = CancellationToken::new();
         let durable = match options.jetstream.clone() {
             Some(jetstream) => Some(Durable::open(client.clone(), options, jetstream, ended.clone()).await?),
             None => None,
         };
-        Ok(NatsBus { client, states, dropped, durable, ended })
+        Ok(NatsBus { client, states, dropped, durable, ended, thread })
     }
 
     /// Returns how many messages were dropped because a subscription was full; see
@@ -98,6 +114,22 @@ impl NatsBus {
             BusState::Disconnected => Err(BusError::Disconnected("the connection to NATS is lost".to_owned())),
             BusState::Closed => Err(BusError::Closed),
         }
+    }
+}
+
+/// Keeps a thread until the connection on it is closed.
+async fn keep(thread: Arc<IoThread>, mut states: watch::Receiver<BusState>) {
+    // The client drops its end of the channel with the connection.
+    while states.changed().await.is_ok() {}
+    drop(thread);
+}
+
+/// Aborts a task when it is dropped.
+struct Abort(AbortHandle);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -281,8 +313,7 @@ impl Bus for NatsBus {
                 None => self.client.subscribe(subject).await,
             };
             let subscriber = subscriber.map_err(|error| refused(&error))?;
-            let ended = Box::pin(self.ended.clone().cancelled_owned());
-            let subscription: Subscription = Box::pin(Messages { subscriber, ended });
+            let subscription: Subscription = Box::pin(Messages::new(subscriber, self.ended.clone()));
             Ok(subscription)
         })
     }
@@ -345,36 +376,9 @@ impl Bus for NatsBus {
             }
         })
     }
-}
 
-/// The messages of a subscription.
-struct Messages {
-    subscriber: Subscriber,
-    /// Ready when the bus is dropped. The subscriber alone would keep the connection.
-    ended: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Stream for Messages {
-    type Item = Received;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
-        // Without this, a task that has read much would find nothing here although there are messages, and would read a later
-        // one from another subscription.
-        let next = pin!(unconstrained(poll_fn(|cx| Pin::new(&mut self.subscriber).poll_next(cx)))).poll(cx);
-        match next {
-            Poll::Ready(next) => {
-                Poll::Ready(next.map(|next| Received { message: message(next), arrival: None, acknowledgement: None }))
-            }
-            Poll::Pending => self.ended.as_mut().poll(cx).map(|()| None),
-        }
-    }
-}
-
-fn message(message: async_nats::Message) -> Message {
-    Message {
-        subject: message.subject.into_string(),
-        reply: message.reply.map(async_nats::Subject::into_string),
-        payload: message.payload,
+    fn thread(&self) -> Option<Arc<dyn Io>> {
+        Some(Arc::clone(&self.thread) as Arc<dyn Io>)
     }
 }
 

@@ -145,9 +145,9 @@ impl RedisStore {
         if let Some(password) = password {
             login = login.set_password(password.expose());
         }
-        let settings = AsyncConnectionConfig::new()
-            .set_response_timeout(Some(self.options.timeout))
-            .set_concurrency_limit(self.options.pipeline);
+        // Each operation has its own timer.
+        let settings =
+            AsyncConnectionConfig::new().set_response_timeout(None).set_concurrency_limit(self.options.pipeline);
         let connected = MultiplexedConnection::new_with_config(&login, stream.compat(), settings).await;
         let (commands, driver) = connected.map_err(|error| {
             if is_refusal(&error) { BlobError::Refused(format!("{host}:{port}: {error}")) } else { unreachable(&error) }
@@ -217,22 +217,28 @@ impl BlobStore for RedisStore {
         Scheme::Redis
     }
 
-    /// Asks for the size together with the first `max` bytes, so that a larger blob is not transferred.
+    /// Asks for one byte more than `max`, so that a larger blob is not transferred.
     fn get(&self, key: &str, max: usize) -> BoxFuture<'_, Result<Option<Bytes>, BlobError>> {
         let mut commands = Pipeline::new();
-        commands.add_command(cmd("EXISTS").arg(key).clone());
-        commands.add_command(cmd("STRLEN").arg(key).clone());
-        commands.add_command(cmd("GETRANGE").arg(key).arg(0).arg(max.saturating_sub(1)).clone());
+        commands.cmd("GETRANGE").arg(key).arg(0).arg(i64::try_from(max).unwrap_or(i64::MAX));
+        commands.cmd("EXISTS").arg(key);
+        let mut size = Pipeline::new();
+        size.cmd("STRLEN").arg(key);
         Box::pin(async move {
-            let (exists, bytes, blob): (bool, usize, Vec<u8>) = self.run(&commands).await?;
-            match () {
-                () if !exists => Ok(None),
-                () if bytes > max => Err(BlobError::TooLarge { bytes, max }),
-                // The blob was replaced or has expired between the commands.
-                () if blob.len() != bytes => {
-                    Err(BlobError::Unreachable("the blob changed while it was read".to_owned()))
+            let (blob, exists): (Vec<u8>, bool) = self.run(&commands).await?;
+            match blob.len() {
+                0 if !exists => Ok(None),
+                // A blob without bytes, unless it was stored between the commands.
+                0 => match self.run::<(usize,)>(&size).await? {
+                    (0,) => Ok(Some(Bytes::new())),
+                    (_,) => Err(BlobError::Unreachable("the blob was stored while it was read".to_owned())),
+                },
+                read if read > max => {
+                    let (bytes,): (usize,) = self.run(&size).await?;
+                    // It may have been replaced by a shorter one.
+                    Err(BlobError::TooLarge { bytes: bytes.max(read), max })
                 }
-                () => Ok(Some(blob.into())),
+                _ => Ok(Some(blob.into())),
             }
         })
     }

@@ -49,7 +49,8 @@ pub(crate) async fn worker(place: &Place) -> Result<()> {
     if let Some((signer, keys)) = keys(place, "worker")? {
         worker = worker.signer(signer).keys(keys);
     }
-    let worker = worker.job(TOPIC, |_: JobContext, input: Value| async move { Ok(input) }).start(bus, store)?;
+    let worker =
+        worker.nonblocking_job(TOPIC, |_: JobContext, input: Value| async move { Ok(input) }).start(bus, store)?;
     worker.ready().await?;
     serve().await
 }

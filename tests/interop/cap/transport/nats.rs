@@ -1,5 +1,6 @@
 //! The bus on a real nats-server.
 
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use nuncio_shared::cap::{Bus as _, BusError, BusState, Message, NatsOptions, Subscription};
@@ -33,6 +34,28 @@ async fn until(bus: &NatsBus, wanted: impl Fn(BusState) -> bool) -> BusState {
         state = bus.changed(state).await;
     }
     state
+}
+
+#[test]
+fn the_thread_of_a_bus_ends_once_it_is_dropped() {
+    if !wanted("the_thread_of_a_bus_ends_once_it_is_dropped") {
+        return;
+    }
+    let nats = Nats::start(&[]);
+    on::within(|| {
+        on::block_on(async {
+            let bus = connect(&nats).await;
+            let (held, ended) = std::sync::mpsc::channel::<()>();
+            bus.thread().expect("it has one").spawn(Box::pin(async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            }));
+            bus.flush().await.expect("the server runs");
+            drop(bus);
+            let ended = smol::unblock(move || ended.recv_timeout(LONG)).await;
+            assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "the thread drops its tasks");
+        });
+    });
 }
 
 #[test]

@@ -78,6 +78,27 @@ fn a_blob_that_is_too_large_is_not_read_and_the_connection_goes_on() {
 }
 
 #[test]
+fn an_empty_blob_is_there_and_no_blob_is_not() {
+    if !wanted("an_empty_blob_is_there_and_no_blob_is_not") {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    on::within(|| {
+        on::block_on(async {
+            let store = store(options(&redis));
+            store.set("empty", "".into(), None).await.expect("the server runs");
+            store.set("one", "x".into(), None).await.expect("the server runs");
+            for max in [0, 1, usize::MAX] {
+                assert_eq!(store.get("empty", max).await, Ok(Some("".into())), "{max}");
+                assert_eq!(store.get("none", max).await, Ok(None), "{max}");
+            }
+            assert_eq!(store.get("one", 0).await, Err(BlobError::TooLarge { bytes: 1, max: 0 }));
+            assert_eq!(store.get("one", usize::MAX).await, Ok(Some("x".into())));
+        });
+    });
+}
+
+#[test]
 fn a_wrong_password_is_reported_and_not_repeated() {
     if !wanted("a_wrong_password_is_reported_and_not_repeated") {
         return;

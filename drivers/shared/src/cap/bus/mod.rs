@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::io::BoxFuture;
+use crate::io::{BoxFuture, Io};
 
 /// A message on a bus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,6 +129,12 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Writes what was published, and closes the connection.
     fn close(&self) -> BoxFuture<'_, ()>;
+
+    /// Returns the thread that carries the connection, if the bus has one of its own. Workers, clients and routers on the bus
+    /// run there by default, so that a message gets to them and from them without a change of threads.
+    fn thread(&self) -> Option<Arc<dyn Io>> {
+        None
+    }
 }
 
 /// A bus that is shared.
@@ -163,5 +169,9 @@ impl<B: Bus + ?Sized> Bus for Arc<B> {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         (**self).close()
+    }
+
+    fn thread(&self) -> Option<Arc<dyn Io>> {
+        (**self).thread()
     }
 }

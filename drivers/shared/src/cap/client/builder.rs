@@ -100,7 +100,8 @@ impl<D: Driver> ClientBuilder<D> {
         self
     }
 
-    /// Sets a thread to share with other clients and workers. Default: one of the client's own.
+    /// Sets a thread to share with other clients and workers. Default: that of the bus if it has one, and else one of the
+    /// client's own.
     pub fn io_thread(mut self, thread: Arc<D::Thread>) -> ClientBuilder<D> {
         self.io = Some(thread);
         self
@@ -126,10 +127,7 @@ impl<D: Driver> ClientBuilder<D> {
             io_timeout: self.io_timeout,
             max_output: self.max_output,
         };
-        let thread = match self.io {
-            Some(thread) => thread,
-            None => D::thread("nuncio-client")?,
-        };
+        let thread = link::thread::<D>(self.io, &bus, "nuncio-client")?;
         let hub = Hub::new(role, ClientState::new(machine), clock, Arc::new(bus), thread);
         link::start(&hub);
         Ok(Client::new(Arc::new(Owner { hub })))

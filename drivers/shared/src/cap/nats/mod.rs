@@ -28,7 +28,7 @@ use self::run::Runner;
 use super::bus::inbox::Messages;
 use super::bus::{Bus, BusError, BusState, Message, NatsOptions, Subscription};
 use crate::io::clock::timeout;
-use crate::io::{BoxFuture, Driver, Io as _};
+use crate::io::{BoxFuture, Driver, Io};
 
 /// A bus on a NATS server or a cluster of them. Clones are the same connection; it is closed when the last one is dropped.
 ///
@@ -164,6 +164,10 @@ impl<D: Driver> Bus for NatsBus<D> {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.owner.hub.close();
         Box::pin(self.owner.hub.state.wait(|state| (*state == BusState::Closed).then_some(())))
+    }
+
+    fn thread(&self) -> Option<Arc<dyn Io>> {
+        Some(Arc::clone(&self.owner.thread) as Arc<dyn Io>)
     }
 }
 

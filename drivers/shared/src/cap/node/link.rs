@@ -1,6 +1,7 @@
 //! The tasks that connect a machine to a bus.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 
 use futures_lite::future::{or, yield_now};
@@ -10,12 +11,21 @@ use tracing::{debug, error, info, warn};
 use super::hub::{Hub, Link, Role, State};
 use super::inputs::Inputs;
 use super::wire::{Manner, Order};
-use crate::cap::bus::{Bus as _, BusError, BusState, Message, Received};
-use crate::io::Sanitized;
+use crate::cap::bus::{Bus, BusError, BusState, Message, Received};
 use crate::io::timer::watch_deadlines;
+use crate::io::{Driver, Io, Sanitized};
 
 /// How many messages are passed to the machine until the other tasks of the thread have their turn.
 const TURN: u64 = 32;
+
+/// Returns the thread of a node: the chosen one, or else that of its bus, or else a new one with this name.
+pub(crate) fn thread<D: Driver>(chosen: Option<Arc<D::Thread>>, bus: &impl Bus, name: &str) -> io::Result<Arc<dyn Io>> {
+    match (chosen, bus.thread()) {
+        (Some(chosen), _) => Ok(chosen),
+        (None, Some(thread)) => Ok(thread),
+        (None, None) => Ok(D::thread(name)?),
+    }
+}
 
 /// Starts the tasks of a hub on its thread. They end when the hub is stopped.
 pub(crate) fn start<R: Role>(hub: &Arc<Hub<R>>) {

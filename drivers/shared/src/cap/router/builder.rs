@@ -130,7 +130,8 @@ impl<D: Driver> RouterBuilder<D> {
         self
     }
 
-    /// Sets a thread to share with other routers and workers. Default: one of the router's own.
+    /// Sets a thread to share with other routers and workers. Default: that of the bus if it has one, and else one of the
+    /// router's own.
     pub fn io_thread(mut self, thread: Arc<D::Thread>) -> RouterBuilder<D> {
         self.io = Some(thread);
         self
@@ -163,10 +164,7 @@ impl<D: Driver> RouterBuilder<D> {
             Some(policy) => Some((policy, D::thread("nuncio-hooks")? as Arc<dyn Io>)),
             None => None,
         };
-        let thread = match self.io {
-            Some(thread) => thread,
-            None => D::thread("nuncio-router")?,
-        };
+        let thread = link::thread::<D>(self.io, &bus, "nuncio-router")?;
         let role = RouterRole { id: id.to_string(), policy, on_event: self.on_event };
         let hub = Hub::new(role, RouterState::new(machine, queue), clock, Arc::new(bus), thread);
         let ended = writer.as_ref().map(|writer| writer.ended.clone());

@@ -77,7 +77,29 @@ impl<D: Driver> WorkerBuilder<D> {
         O: Serialize + Send + 'static,
         R: Future<Output = Result<O, Failure>> + Send + 'static,
     {
-        self.registry.add(topic, Arc::new(Function::new(handler)));
+        self.registry.add(topic, Arc::new(Function::new(handler, false)));
+        self
+    }
+
+    /// Adds a handler like [`job`](WorkerBuilder::job) that never blocks its thread: it does no file or network access that
+    /// blocks, takes no lock for long, and computes for no more than some tens of microseconds between two awaits. The same
+    /// holds for the middleware. Its jobs run on the thread of the worker, so that a short one costs no change of threads.
+    /// While such a handler blocks after all, the worker does nothing else.
+    ///
+    /// What the handler needs of an async runtime is that of the thread: on tokio, what it spawns runs there as well.
+    ///
+    /// ```
+    /// # use nuncio_smol::cap::{JobContext, Worker};
+    /// let worker = Worker::builder().nonblocking_job("job.double", |_: JobContext, number: u64| async move { Ok(2 * number) });
+    /// ```
+    pub fn nonblocking_job<F, I, O, R>(mut self, topic: &str, handler: F) -> WorkerBuilder<D>
+    where
+        F: Fn(JobContext, I) -> R + Send + Sync + 'static,
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + Send + 'static,
+        R: Future<Output = Result<O, Failure>> + Send + 'static,
+    {
+        self.registry.add(topic, Arc::new(Function::new(handler, true)));
         self
     }
 
@@ -231,7 +253,8 @@ impl<D: Driver> WorkerBuilder<D> {
         self
     }
 
-    /// Sets a thread to share with other workers and clients. Default: one of the worker's own.
+    /// Sets a thread to share with other workers and clients. Default: that of the bus if it has one, and else one of the
+    /// worker's own.
     pub fn io_thread(mut self, thread: Arc<D::Thread>) -> WorkerBuilder<D> {
         self.io = Some(thread);
         self
@@ -278,10 +301,7 @@ impl<D: Driver> WorkerBuilder<D> {
             start: run::start,
             has_drained: Watch::new(false),
         };
-        let thread = match self.io {
-            Some(thread) => thread,
-            None => D::thread("nuncio-worker")?,
-        };
+        let thread = link::thread::<D>(self.io, &bus, "nuncio-worker")?;
         let hub = Hub::new(role, WorkerState::new(machine), clock, Arc::new(bus), thread);
         link::start(&hub);
         Ok(Worker::new(Owner { hub }))

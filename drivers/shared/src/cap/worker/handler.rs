@@ -22,17 +22,23 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn blocks(&self) -> bool {
         false
     }
+
+    /// Whether it never blocks its thread, so that it runs on the thread of the machine.
+    fn is_nonblocking(&self) -> bool {
+        false
+    }
 }
 
 /// An async function as a handler.
 pub(crate) struct Function<F, I> {
     function: F,
+    nonblocking: bool,
     input: PhantomData<fn(I)>,
 }
 
 impl<F, I> Function<F, I> {
-    pub(crate) fn new(function: F) -> Function<F, I> {
-        Function { function, input: PhantomData }
+    pub(crate) fn new(function: F, nonblocking: bool) -> Function<F, I> {
+        Function { function, nonblocking, input: PhantomData }
     }
 }
 
@@ -52,6 +58,10 @@ where
             }
             Err(failure) => Box::pin(std::future::ready(Err(failure))),
         }
+    }
+
+    fn is_nonblocking(&self) -> bool {
+        self.nonblocking
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::{Instrument as _, debug, error, info_span};
 use super::content::Content;
 use super::context::JobContext;
 use super::failure::Failure;
-use super::handler::PANICKED;
+use super::handler::{Handler, PANICKED};
 use super::job::{Job, Reports};
 use super::middleware;
 use super::role::{Start, WorkerRole};
@@ -20,7 +20,7 @@ use crate::cap::node::hub::Hub;
 use crate::io::Sanitized;
 use crate::io::clock::sleep;
 
-/// Starts the handler of a job on the executor of the worker.
+/// Starts the handler of a job, on the thread of the worker if it never blocks, and else on the executor of the handlers.
 pub(super) fn start(hub: &Arc<Hub<WorkerRole>>, start: Start) {
     let Start { attempt, call, job, input } = start;
     let request = &job.request;
@@ -33,19 +33,22 @@ pub(super) fn start(hub: &Arc<Hub<WorkerRole>>, start: Start) {
         attempt = call
     );
     let unfinished = Unfinished { hub: Arc::clone(hub), attempt: Some(attempt) };
-    let work = run(Arc::clone(hub), attempt, call, job, input, unfinished);
-    (hub.role.spawn)(Box::pin(work.instrument(span)));
+    let handler = hub.role.registry.find(&job.request.topic).cloned();
+    let is_nonblocking = handler.as_ref().is_some_and(|handler| handler.is_nonblocking());
+    let work = Box::pin(run(Arc::clone(hub), handler, attempt, call, job, input, unfinished).instrument(span));
+    if is_nonblocking { hub.io.spawn(work) } else { (hub.role.spawn)(work) }
 }
 
 async fn run(
     hub: Arc<Hub<WorkerRole>>,
+    handler: Option<Arc<dyn Handler>>,
     attempt: Attempt,
     call: u32,
     job: Arc<Job>,
     input: Option<Bytes>,
     mut unfinished: Unfinished,
 ) {
-    let Some(handler) = hub.role.registry.find(&job.request.topic).cloned() else {
+    let Some(handler) = handler else {
         return unfinished.conclude(Err(Failure::fatal("this worker has no handler for the topic")));
     };
     let blocks = handler.blocks();
