@@ -332,5 +332,5 @@ fn caracal_bench() {
 
 #[test]
 fn shards_bench() {
-    run_with(env!("CARGO_BIN_EXE_shards_bench"), &["--rounds", "1", "--events", "300"]);
+    run_with(env!("CARGO_BIN_EXE_shards_bench"), &["--rounds", "1", "--jobs", "300"]);
 }

@@ -1,10 +1,10 @@
-//! Measures what a second shard brings on this machine: events of two principals, with one shard and with two.
+//! Measures what a second shard brings on this machine: echo jobs of two principals, with one shard and with two.
 //!
 //! `cargo run --release -p nuncio-examples --bin shards_bench`
 //!
 //! The server is a process. The agents run on the thread of their shard, so that one shard uses one processor core. The clients
-//! read bytes and do nothing with them, because they share the cores with the server. Servers with one shard and with two take
-//! turns, and the median of all rounds is printed with the ratio.
+//! send prepared frames and count the results among the bytes that come, because they share the cores with the server. Servers
+//! with one shard and with two take turns, and the median of all rounds is printed with the ratio.
 
 use std::error::Error;
 use std::io::{Read as _, Write as _};
@@ -24,8 +24,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The principals, each in a shard of its own if there are two. Their tokens are their names.
 const PRINCIPALS: [&str; 2] = ["alice", "bob"];
-/// The message of each event, which makes frames of about 300 bytes.
-const LINE: &str = "a line of a log as agents write them, long enough to be typical of what they have to say";
+/// Jobs of each principal at a time.
+const IN_FLIGHT: usize = 64;
 
 /// Measures a server with one shard and with two
 #[derive(Debug, Parser)]
@@ -33,9 +33,9 @@ struct Flags {
     /// Rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Events of each principal in a round
-    #[arg(long, default_value_t = 300_000)]
-    events: usize,
+    /// Jobs of each principal in a round
+    #[arg(long, default_value_t = 40_000)]
+    jobs: usize,
     #[command(subcommand)]
     process: Option<Process>,
 }
@@ -57,16 +57,14 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn flood(events: u64, ctx: JobContext) -> std::result::Result<(), Failure> {
-    for _ in 0..events {
-        ctx.log(Level::Debug, LINE).await?;
-    }
-    Ok(())
+async fn echo(input: Value, ctx: JobContext) -> std::result::Result<Value, Failure> {
+    ctx.log(Level::Info, "echo started").await?;
+    Ok(json!({ "echoed": input }))
 }
 
 async fn serve(shards: u32) -> Result<()> {
     let tokens = PRINCIPALS.into_iter().fold(StaticTokens::new(), |tokens, name| tokens.with(name, name));
-    let server = Server::builder().verifier(tokens).nonblocking_agent("flood", flood).shards(shards).build()?;
+    let server = Server::builder().verifier(tokens).nonblocking_agent("echo", echo).shards(shards).build()?;
     let listening = server.listen("127.0.0.1:0").await?;
     answer(async |_| Ok(listening.address().to_string())).await
 }
@@ -79,7 +77,7 @@ fn measure(flags: &Flags) -> Result<()> {
     let mut sides = [1, 2].map(Side::start).into_iter().collect::<Result<Vec<_>>>()?;
     for round in 0..=flags.rounds.max(1) {
         for side in &mut sides {
-            let rate = side.events(flags.events)?;
+            let rate = side.jobs(flags.jobs)?;
             // The first round warms caches.
             if round > 0 {
                 side.rates.push(rate);
@@ -88,7 +86,7 @@ fn measure(flags: &Flags) -> Result<()> {
     }
     let rates: Vec<f64> = sides.iter().map(|side| median(side.rates.iter().copied())).collect();
     for (side, rate) in sides.iter().zip(&rates) {
-        println!("{} shards: {rate:.0} events/s", side.shards);
+        println!("shards: {}, echo jobs/s: {rate:.0}", side.shards);
     }
     if let [one, two] = rates[..] {
         println!("ratio: {:.2}", two / one);
@@ -113,78 +111,89 @@ impl Side {
         Ok(Side { shards, _server: server, address, rates: Vec::new() })
     }
 
-    /// Has both principals read events at the same time. Returns how many there are in a second.
-    fn events(&self, each: usize) -> Result<f64> {
-        let clients = PRINCIPALS.iter().map(|name| Reader::connect(&self.address, name));
-        let clients: Vec<Reader> = clients.collect::<Result<_>>()?;
+    /// Has both principals run jobs at the same time. Returns how many there are in a second.
+    fn jobs(&self, each: usize) -> Result<f64> {
+        let clients = PRINCIPALS.iter().map(|name| Submitter::connect(&self.address, name));
+        let clients: Vec<Submitter> = clients.collect::<Result<_>>()?;
         let started = Instant::now();
         thread::scope(|scope| {
-            let reading: Vec<_> =
-                clients.into_iter().map(|client| scope.spawn(move || client.read_events(each))).collect();
-            reading.into_iter().try_for_each(|reader| reader.join().map_err(|_| "a reader has panicked")?)
+            let running: Vec<_> = clients.into_iter().map(|client| scope.spawn(move || client.run(each))).collect();
+            running.into_iter().try_for_each(|client| client.join().map_err(|_| "a client has panicked")?)
         })?;
         Ok(per_second(PRINCIPALS.len() * each, started.elapsed()))
     }
 }
 
-/// A client that reads bytes.
-struct Reader {
+/// A client that knows no more of the protocol than it needs.
+struct Submitter {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// The last bytes that were read, in which a text may begin.
+    last: Vec<u8>,
 }
 
-impl Reader {
-    fn connect(address: &str, token: &str) -> Result<Reader> {
-        let mut reader = Reader { stream: TcpStream::connect(address)?, buffer: vec![0; 256 << 10] };
-        reader.stream.set_nodelay(true)?;
+impl Submitter {
+    fn connect(address: &str, token: &str) -> Result<Submitter> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        let mut client = Submitter { stream, buffer: vec![0; 256 << 10], last: Vec::new() };
         let request = format!(
             "GET /arcp HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         );
-        reader.stream.write_all(request.as_bytes())?;
-        reader.read_until("\r\n\r\n")?;
-        reader.send(
-            "session.hello",
-            &json!({
-                "client": {"name": "bench", "version": "1"}, "auth": {"scheme": "bearer", "token": token},
-                "capabilities": {"encodings": ["json"], "features": []},
-            }),
-        )?;
-        reader.read_until("session.welcome")?;
-        Ok(reader)
+        client.stream.write_all(request.as_bytes())?;
+        client.read_until("\r\n\r\n", 1)?;
+        let hello = json!({
+            "client": {"name": "bench", "version": "1"}, "auth": {"scheme": "bearer", "token": token},
+            "capabilities": {"encodings": ["json"], "features": []},
+        });
+        client.stream.write_all(&frame("hello", "session.hello", &hello)?)?;
+        client.read_until("\"session.welcome\"", 1)?;
+        Ok(client)
     }
 
-    /// Sends a text that is longer than 125 bytes as a frame, masked with zeros.
-    fn send(&mut self, kind: &str, payload: &Value) -> Result<()> {
-        let frame = json!({"arcp": "1.1", "id": kind, "type": kind, "payload": payload}).to_string();
-        let mut bytes = vec![0x81, 0xfe];
-        bytes.extend(u16::try_from(frame.len())?.to_be_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend(frame.as_bytes());
-        Ok(self.stream.write_all(&bytes)?)
+    /// Runs jobs, some at a time.
+    fn run(mut self, count: usize) -> Result<()> {
+        let mut sent = 0;
+        while sent < count {
+            let batch = IN_FLIGHT.min(count - sent);
+            let mut frames = Vec::new();
+            for number in sent..sent + batch {
+                let submit = json!({"agent": "echo", "input": {"number": number, "text": "what is echoed"}});
+                frames.extend(frame(&format!("submit-{number}"), "job.submit", &submit)?);
+            }
+            self.stream.write_all(&frames)?;
+            self.read_until("\"type\":\"job.result\"", batch)?;
+            sent += batch;
+        }
+        Ok(())
     }
 
-    fn read_events(mut self, count: usize) -> Result<()> {
-        self.send("job.submit", &json!({"agent": "flood", "input": count}))?;
-        self.read_until("\"job.result\"")
-    }
-
-    /// Reads until the last bytes contain a text.
-    fn read_until(&mut self, text: &str) -> Result<()> {
-        /// No frame that is waited for is longer.
-        const LAST: usize = 2 << 10;
-        let mut last = Vec::new();
-        loop {
+    /// Reads until a text has come this many times.
+    fn read_until(&mut self, text: &str, times: usize) -> Result<()> {
+        let mut left = times;
+        while left > 0 {
             let count = self.stream.read(&mut self.buffer)?;
             if count == 0 {
                 return Err("the server has closed the connection".into());
             }
-            let read = self.buffer.get(..count).unwrap_or_default();
-            last.extend_from_slice(read.get(count.saturating_sub(LAST)..).unwrap_or(read));
-            last.drain(..last.len().saturating_sub(LAST));
-            if last.windows(text.len()).any(|part| part == text.as_bytes()) {
-                return Ok(());
-            }
+            self.last.extend_from_slice(self.buffer.get(..count).unwrap_or_default());
+            // Cut in the middle of a character at worst, which the text is no part of.
+            let read = String::from_utf8_lossy(&self.last);
+            left = left.saturating_sub(read.matches(text).count());
+            let rest = self.last.len().min(text.len() - 1);
+            self.last.drain(..self.last.len() - rest);
         }
+        Ok(())
     }
+}
+
+/// Returns a text that is longer than 125 bytes as a frame, masked with zeros.
+fn frame(id: &str, kind: &str, payload: &Value) -> Result<Vec<u8>> {
+    let text = json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}).to_string();
+    let mut bytes = vec![0x81, 0xfe];
+    bytes.extend(u16::try_from(text.len())?.to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(text.as_bytes());
+    Ok(bytes)
 }
