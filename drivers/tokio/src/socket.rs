@@ -62,8 +62,9 @@ impl Accept for Listener {
     }
 }
 
-/// A socket that is registered with the reactor of the thread that reads from it, also after another thread has taken the
-/// connection over.
+/// A socket that is registered with the reactor of the thread that carries its connection, also after another thread has taken
+/// that over. Both tasks of the connection are on that thread: one that waits for the socket while the other registers it
+/// elsewhere would not be woken.
 struct Moving {
     /// `None` once registering it has failed.
     socket: Option<TcpStream>,
@@ -84,10 +85,6 @@ impl Moving {
                 self.socket = Some(TcpStream::from_std(socket.into_std()?)?);
             }
         }
-        self.socket()
-    }
-
-    fn socket(&mut self) -> io::Result<&mut TcpStream> {
         self.socket.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
@@ -100,14 +97,64 @@ impl AsyncRead for Moving {
 
 impl AsyncWrite for Moving {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(self.socket()?).poll_write(cx, bytes)
+        Pin::new(self.at_home()?).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.socket()?).poll_flush(cx)
+        Pin::new(self.at_home()?).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.socket()?).poll_shutdown(cx)
+        Pin::new(self.at_home()?).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Read as _;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use nuncio_shared::io::Io as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Whatever is done first on the new thread: a writer that waits there is woken.
+    #[test]
+    fn a_socket_that_has_moved_wakes_the_tasks_of_its_new_thread() {
+        let (first, second) = (IoThread::start("first").unwrap(), IoThread::start("second").unwrap());
+        let socket = StdListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+        let listener = Listener::new(socket, &first).unwrap();
+        let ((waiting, wait), (done, ended)) = (channel(), channel());
+        let there = Arc::clone(&second);
+        first.spawn(Box::pin(async move {
+            let (stream, _) = listener.0.accept().await.unwrap();
+            let mut moving = Moving::new(stream);
+            moving.write_all(b"x").await.unwrap();
+            there.spawn(Box::pin(async move {
+                let (mut reader, mut writer) = tokio::io::split(moving);
+                // More than the buffers of both sockets take, so that it waits; then the reader waits, too.
+                tokio::spawn(async move { writer.write_all(&vec![b'x'; 32 << 20]).await.unwrap() });
+                tokio::task::yield_now().await;
+                let mut buffer = [0; 8];
+                let mut reading = Box::pin(reader.read(&mut buffer));
+                assert!(poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx).is_pending())).await);
+                waiting.send(()).unwrap();
+                assert_eq!(reading.await.unwrap(), 0, "the peer closes once it has read everything");
+                done.send(()).unwrap();
+            }));
+        }));
+        wait.recv_timeout(Duration::from_mins(1)).expect("both wait");
+        peer.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        let (mut buffer, mut left) = (vec![0; 1 << 20], 1 + (32 << 20));
+        while left > 0 {
+            left -= peer.read(&mut buffer).expect("the writer is woken");
+        }
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(ended.recv_timeout(Duration::from_mins(1)), Ok(()));
     }
 }
