@@ -16,7 +16,7 @@ use serde_json::Value;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::unix::UnixStream;
 
-use super::support::{Cut, builder, cut_websocket, memory_transport, within};
+use super::support::{Cut, builder, cut_websocket, memory_transport, numbers, within};
 
 const EVENTS: u64 = 2_000;
 
@@ -47,18 +47,7 @@ fn repeated_cuts_lose_and_repeat_nothing() {
         };
         let client = Client::over(connector, "tok-alice").reconnect(quick()).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
-        let mut expected = 0;
-        let mut seq = 0;
-        while let Some(event) = job.events().try_next().await.unwrap() {
-            assert_eq!(event.seq, seq + 1);
-            seq = event.seq;
-            if event.kind.as_str() == "metric" {
-                let body: Value = event.body.parse().unwrap();
-                assert_eq!(body["value"], expected);
-                expected += 1;
-            }
-        }
-        assert_eq!(expected, EVENTS);
+        assert_eq!(numbers(&mut job).await, EVENTS);
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         assert!(connections.load(Ordering::SeqCst) > 5, "{connections:?}");
     });

@@ -22,7 +22,7 @@ use smol::net::TcpStream;
 
 use super::client::Client;
 use super::server::{Server, ServerBuilder};
-use super::support::{connect, cut_websocket, within};
+use super::support::{connect, cut_websocket, numbers, within};
 
 const SHARDS: u32 = 4;
 
@@ -129,17 +129,7 @@ fn repeated_cuts_lose_and_repeat_nothing() {
             };
             let client = Client::over(connector, principal(shard, 0)).reconnect(quick()).connect().await.unwrap();
             let mut job = client.submit(&Submit::new("floods")).await.unwrap();
-            let (mut expected, mut seq) = (0, 0);
-            while let Some(event) = job.events().try_next().await.unwrap() {
-                assert_eq!(event.seq, seq + 1);
-                seq = event.seq;
-                if event.kind.as_str() == "metric" {
-                    let body: Value = event.body.parse().unwrap();
-                    assert_eq!(body["value"], expected);
-                    expected += 1;
-                }
-            }
-            assert_eq!(expected, EVENTS);
+            assert_eq!(numbers(&mut job).await, EVENTS);
             assert!(connections.load(Ordering::SeqCst) > 5, "{connections:?}");
         }
     });

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use nuncio_shared::arcp::{ClientOptions, Failure, FinalStatus, JobContext, Level, Submit, Transport};
+use nuncio_shared::arcp::{ClientOptions, Failure, FinalStatus, JobContext, JobHandle, Level, Submit, Transport};
 use nuncio_shared::auth::StaticTokens;
 use serde_json::{Value, json};
 use smol::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -31,6 +31,22 @@ pub(crate) async fn echoes(url: &str) {
     let client = Client::builder(url, "tok-alice").unwrap().connect().await.unwrap();
     let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
     assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+}
+
+/// Reads the events of a job to its end, without a gap in their numbers. Returns how many metrics there were, whose values
+/// count from 0.
+pub(crate) async fn numbers(job: &mut JobHandle) -> u64 {
+    let (mut expected, mut seq) = (0, 0);
+    while let Some(event) = job.events().try_next().await.unwrap() {
+        assert_eq!(event.seq, seq + 1);
+        seq = event.seq;
+        if event.kind.as_str() == "metric" {
+            let body: Value = event.body.parse().unwrap();
+            assert_eq!(body["value"], expected);
+            expected += 1;
+        }
+    }
+    expected
 }
 
 /// Connects a client in the same process.
