@@ -187,3 +187,24 @@ fn s7_6_a_subscription_is_dropped_if_its_job_is_evicted_before_the_replay() {
     let last = frames.last().expect("a frame");
     assert_eq!((last.job(), &last.body()["phase"]), (job.id.as_str(), &json!("subscription_dropped")), "{frames:?}");
 }
+
+/// The client takes what follows the answer for events of the new subscription.
+#[test]
+fn s7_6_the_answer_to_a_repeated_subscribe_follows_the_events_of_the_first() {
+    let mut w = World::with(|config| config.limits.send_window = 4);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    let b = w.login("tok-alice");
+    w.subscribe(b, json!({"job_id": job.id}));
+    w.hold_writes(b);
+    for number in 0..100 {
+        w.log(&job, &number.to_string());
+    }
+    w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
+    w.release_writes(b);
+    let frames = w.drain(b);
+    let answer = frames.iter().position(|frame| frame.kind() == "job.subscribed").unwrap();
+    let messages = frames[answer..].iter().filter(|frame| frame.event() == "log");
+    let messages: Vec<_> = messages.map(|frame| frame.body()["message"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(messages, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+}

@@ -47,9 +47,10 @@ const NO_LIMITS: [&str; 41] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 75] = [
+const RUNTIME: [(&str, &str); 76] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
+    ("relay_timeout", "a_runtime_that_does_not_answer_fails_the_request_and_no_more"),
     ("status_timeout", "ours_a_host_that_does_not_tell_its_state_is_an_internal_error"),
     ("status_requests", "limit_status_requests"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),

@@ -18,8 +18,8 @@ pub use runtime::config::{Config, Journaling, Limits};
 pub use runtime::event::{Event, Output, ReplayRange, SendOrder, Timer};
 pub use runtime::handover::Handover;
 pub use runtime::host::{
-    ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, QuestionId, Refused, ReplayId, ReservationId,
-    Resumed, RevocationId, StatusId, Via,
+    ConnId, Delegate, Denied, Guest, JobFailure, JobKey, JobResult, JobView, QuestionId, Refused, ReplayId,
+    ReservationId, Resumed, RevocationId, StatusId, Via,
 };
 pub use runtime::jobs::state::JobState;
 pub use runtime::policy::{Access, AnyPrincipal, Policy, SamePrincipal};

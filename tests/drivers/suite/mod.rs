@@ -5,6 +5,7 @@ mod chaos;
 mod clock;
 mod connecting;
 mod context;
+mod elsewhere;
 mod failing;
 mod failures;
 mod handover;

@@ -12,8 +12,8 @@ use nuncio_shared::arcp::journal::{
     Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed, Shard, SqliteJournal, SqliteOptions,
 };
 use nuncio_shared::arcp::{
-    AnyPrincipal, Body, BuildError, ClientOptions, Config, Failure, FinalStatus, JobContext, ListQuery, OnRestart,
-    Reconnect, Shutdown, Submit, Transport,
+    Body, BuildError, ClientOptions, Config, Failure, FinalStatus, JobContext, ListQuery, OnRestart, Reconnect,
+    Shutdown, Submit, Transport,
 };
 use nuncio_shared::auth::{Claim, Rejection};
 use nuncio_tests::temp_dir::TempDir;
@@ -24,18 +24,18 @@ use super::client::Client;
 use super::server::{Server, ServerBuilder};
 use super::support::{connect, cut_websocket, numbers, within};
 
-const SHARDS: u32 = 4;
+pub(super) const SHARDS: u32 = 4;
 
 /// Principals of which every shard has two.
 const PRINCIPALS: usize = 2 * SHARDS as usize;
 
 /// A principal of a shard.
-fn principal(shard: u32, number: usize) -> String {
+pub(super) fn principal(shard: u32, number: usize) -> String {
     let mut of_shard = (0..).map(|number| format!("user-{number}")).filter(|name| shard_of(name, SHARDS) == shard);
     of_shard.nth(number).unwrap()
 }
 
-fn principals() -> impl Iterator<Item = String> {
+pub(super) fn principals() -> impl Iterator<Item = String> {
     (0..2).flat_map(|number| (0..SHARDS).map(move |shard| principal(shard, number)))
 }
 
@@ -55,7 +55,7 @@ fn builder() -> ServerBuilder {
     Server::builder().verifier(verify).agent("echo", move |input, ctx| Box::pin(echo(input, ctx))).shards(SHARDS)
 }
 
-fn quick() -> Reconnect {
+pub(super) fn quick() -> Reconnect {
     Reconnect::default().first_pause(Duration::from_micros(1)).longest_pause(Duration::from_millis(1))
 }
 
@@ -276,19 +276,6 @@ fn files_of_other_shards_are_refused() {
         let both = builder().shards(2).journals([open("c"), open("d")]).build().unwrap();
         runs_job(&connect(&both, "user-1").await).await;
         assert_eq!(both.shutdown(Duration::ZERO).await, Shutdown::Drained);
-    });
-}
-
-/// A session sees the jobs of its own shard, so nobody may have a right to those of others.
-#[test]
-fn jobs_that_others_may_see_are_in_one_shard() {
-    within(async {
-        let refused =
-            |config: Config| matches!(builder().config(config).build(), Err(BuildError::SharedJobs { shards: SHARDS }));
-        assert!(refused(Config::default().with(|config| config.operators.extend(["root".to_owned()]))));
-        assert!(refused(Config::default().with(|config| config.approvers.extend(["boss".to_owned()]))));
-        assert!(refused(Config::default().with(|config| config.policy = Arc::new(AnyPrincipal))));
-        assert!(builder().shards(1).policy(AnyPrincipal).build().is_ok());
     });
 }
 

@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 
 use super::Runtime;
 use super::agents::Slot;
+use super::asked::Asked;
 use super::conns::replies::Reply;
 use super::event::Event;
 use super::host::{JobKey, Refused, SessionKey};
 use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobAccepted, Record};
-use super::refuse::Asked;
 use super::retry::Answer;
 use super::sessions::log::Announcement;
 use super::sessions::session::Session;

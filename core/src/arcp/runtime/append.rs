@@ -10,6 +10,7 @@ use super::Runtime;
 use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
 use super::record::{Begun, First, JobEventRecord, QuestionFact, Record, Target};
+use super::sessions::elsewhere::Elsewhere;
 use super::sessions::log::{Announcement, Entry, frame_len};
 use super::sessions::watches::Role;
 use crate::arcp::wire::body::{Body, Meta};
@@ -113,7 +114,8 @@ impl Runtime {
         self.jobs.get(id)?.watchers().get(index).copied()
     }
 
-    /// Numbers a frame of a job into one session's log. The caller records it, then calls [`Runtime::press`].
+    /// Numbers a frame of a job into one session's log. The caller records it, then calls [`Runtime::press`]. `None` if there is
+    /// nothing to record: a guest is not on record.
     pub(super) fn show(
         &mut self,
         key: SessionKey,
@@ -124,8 +126,8 @@ impl Runtime {
     ) -> Option<Target> {
         let session = self.sessions.get_mut(key)?;
         let head = session.watch_head(id)?;
-        let accepted = session.take_announcement(id);
-        self.number(key, kind, head, payload, secret, accepted)
+        let (accepted, guest) = (session.take_announcement(id), session.is_guest());
+        self.number(key, kind, head, payload, secret, accepted).filter(|_| !guest)
     }
 
     /// Numbers a frame of a job for this session alone, and records it.
@@ -139,7 +141,7 @@ impl Runtime {
     ) {
         let Some(accepted) = self.jobs.get(id).map(|job| Arc::clone(job.accepted())) else { return };
         if let Some(to) = self.show(key, id, kind, payload.clone(), None) {
-            self.record_shown(&accepted, kind, payload, position, to);
+            self.record_shown(accepted.about(), kind, payload, position, to);
             self.press(key);
         }
     }
@@ -175,14 +177,22 @@ impl Runtime {
         // It cannot be placed in a subscription whose replay is not finished.
         let live = session.watched_live().filter_map(|id| Some((id, self.jobs.get(id)?)));
         let live = live.filter(|(_, job)| job.state().is_live());
-        let Some((id, job)) = live.max_by_key(|(_, job)| Job::ulid(job)) else { return };
-        let accepted = Arc::clone(job.accepted());
+        let newest = live.max_by_key(|(_, job)| Job::ulid(job)).map(|(id, job)| (id, job.accepted().about()));
+        let elsewhere = session.elsewhere().and_then(Elsewhere::newest);
+        if newest.is_none() && elsewhere.is_none() {
+            return;
+        }
         self.totals.back_pressure += 1;
         let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");
         let body = Body::status_unchecked("back_pressure", Some(&message));
         let payload: Bytes = reply::event(&body, self.clock.text()).into();
-        if let Some(to) = self.show(key, id, "job.event", payload.clone(), None) {
-            self.record_shown(&accepted, "job.event", &payload, None, to);
+        let (shown, about) = match (newest, elsewhere) {
+            (Some((id, about)), _) => (self.show(key, id, "job.event", payload.clone(), None), about),
+            (None, Some((about, head))) => (self.number(key, "job.event", head, payload.clone(), None, None), about),
+            (None, None) => return,
+        };
+        if let Some(to) = shown {
+            self.record_shown(about, "job.event", &payload, None, to);
         }
     }
 }

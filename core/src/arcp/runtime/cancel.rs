@@ -24,7 +24,7 @@ impl Runtime {
             return Err(Fault::invalid("the message names two different jobs"));
         }
         let named = request::job_id(cancel.job_id, request.envelope.job_id.as_ref())?;
-        let id = self.visible(key, &named)?;
+        let Some(id) = self.visible_here(key, request, &named)? else { return Ok(()) };
         let reason: Option<String> = cancel.reason.map(|reason| reason.as_str().chars().take(MAX_MESSAGE).collect());
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
         if !self.may_cancel(key, job) {
@@ -32,6 +32,7 @@ impl Runtime {
         }
         if !job.state().is_live() {
             // The terminal in the session's log is the answer.
+            self.tell_guest_done(key, request.id);
             return Ok(());
         }
         let dialect = self.sessions.get(key).map(Session::dialect).unwrap_or_default();

@@ -1,14 +1,15 @@
 //! The end of connections and of sessions (§6.3, §6.7).
 
 use super::Runtime;
+use super::asked::Asked;
 use super::conns::Lost;
 use super::conns::conn::Ending;
 use super::dispatch::Request;
 use super::event::Event;
 use super::host::{ConnId, SessionKey};
 use super::record::Record;
-use super::refuse::Asked;
 use super::reply::To;
+use super::sessions::session::Session;
 use super::sessions::watches::Role;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::request;
@@ -82,6 +83,9 @@ impl Runtime {
 
     /// Detaches a session from its connection. It can be resumed until its window has passed.
     fn detach(&mut self, key: SessionKey) {
+        if self.sessions.get(key).is_some_and(Session::is_guest) {
+            return self.end_guest(key);
+        }
         let now = self.clock.now();
         let lapses = now.plus_secs(self.config.resume_window_secs());
         let Some(session) = self.sessions.detach(key, lapses, &mut self.timers) else { return };
@@ -107,6 +111,10 @@ impl Runtime {
         let id = session.id();
         self.record(|_| Some(Record::SessionClosed { session: id }));
         self.event(Event::SessionClosed { session: id });
+        self.inquiries.close(key, &mut self.timers);
+        if session.elsewhere().is_some() {
+            self.event(Event::GuestLeft { session: id });
+        }
         self.jobs.wake(session.unblock(&self.config.limits));
     }
 }

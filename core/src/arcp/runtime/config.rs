@@ -81,6 +81,8 @@ pub struct Config {
     pub replay_timeout: Duration,
     /// The time the host has to answer [`Event::Status`](crate::arcp::Event::Status) (ours). Default: 10 s.
     pub status_timeout: Duration,
+    /// The time the other runtimes of the host have to answer [`Event::Relay`](crate::arcp::Event::Relay) (ours). Default: 10 s.
+    pub relay_timeout: Duration,
     /// The time a cancelled agent has to end by itself (§7.4). Default: 30 s.
     pub cancel_grace: Duration,
     /// How long a job may outlive its lease (§14). Default: 1 s.
@@ -275,12 +277,6 @@ impl Config {
         self.approvers.contains(principal)
     }
 
-    /// Returns whether every principal has access to its own jobs only: the policy says so, and there are no operators and no
-    /// approvers.
-    pub fn is_private(&self) -> bool {
-        self.policy.is_private() && self.operators.is_empty() && self.approvers.is_empty()
-    }
-
     /// The heartbeat interval in whole seconds, as the welcome names it.
     pub(crate) fn heartbeat_secs(&self) -> u64 {
         self.heartbeat_interval.as_secs().max(1)
@@ -317,6 +313,7 @@ impl Default for Config {
             submit_timeout: Duration::from_secs(30),
             replay_timeout: Duration::from_secs(10),
             status_timeout: Duration::from_secs(10),
+            relay_timeout: Duration::from_secs(10),
             cancel_grace: Duration::from_secs(30),
             expiry_grace: Duration::from_secs(1),
             linger: Duration::from_secs(2),

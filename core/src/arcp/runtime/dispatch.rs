@@ -6,11 +6,11 @@ use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use super::Runtime;
+use super::asked::Asked;
 use super::conns::conn::Conn;
 use super::conns::state::ConnState;
 use super::conns::ungreeted::Surplus;
 use super::host::{ConnId, SessionKey, Via};
-use super::refuse::Asked;
 use super::sessions::session::Session;
 use super::work;
 use crate::arcp::wire::dialect::Dialect;

@@ -183,15 +183,16 @@ impl Runtime {
             let Some(session) = self.sessions.get(key).filter(|session| session.is_shown_live(id)) else { continue };
             let owner = session.role(id) == Some(Role::Owner);
             let (kind, payload, is_own) = self.terminal_for(key, ulid, terminal);
-            let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };
+            let shown = self.show(key, id, kind, payload.clone(), None);
             self.unwatch(key, id);
+            let Some(target) = shown else { continue };
             if owner {
                 numbered = Some(target.seq);
             }
             if is_own {
                 to.push(target);
             } else if let Some(accepted) = self.jobs.get(id).map(|job| Arc::clone(job.accepted())) {
-                self.record_shown(&accepted, kind, &payload, None, target);
+                self.record_shown(accepted.about(), kind, &payload, None, target);
             }
         }
         if let Some(job) = self.jobs.get_mut(id) {

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::host::{ConnId, JobKey, QuestionId, ReplayId, Resumed, RevocationId, StatusId};
+use crate::arcp::runtime::host::{ConnId, Guest, JobKey, QuestionId, ReplayId, Resumed, RevocationId, StatusId};
 use crate::arcp::runtime::record::Record;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -111,6 +111,31 @@ pub enum Event {
         token: Secret,
         /// The `client.name` of the hello, for logs only: it is not authenticated.
         client: String,
+    },
+    /// A request of a session that other runtimes of the host may have to answer, because it is about a job that is not here, or
+    /// about all jobs that the session may see. The host hands the frame to every other runtime, on the connection of the
+    /// session's guest there ([`Runtime::open_guest`]). It may be acted on at once, like [`Event::Authenticate`]. Only with more
+    /// than one of [`Config::shards`](crate::arcp::Config::shards).
+    ///
+    /// [`Runtime::open_guest`]: crate::arcp::Runtime::open_guest
+    Relay {
+        /// The session.
+        guest: Guest,
+        /// The frame.
+        frame: Bytes,
+    },
+    /// A frame was taken that [`Runtime::handle_relayed`](crate::arcp::Runtime::handle_relayed) has handed in. The host reports
+    /// it as sent ([`Runtime::handle_sent`](crate::arcp::Runtime::handle_sent)) to the runtime that it came from.
+    RelayTaken {
+        /// The session.
+        session: SessionUlid,
+        /// The number of the runtime that the frame came from.
+        from: u32,
+    },
+    /// A session is gone that may have guests in other runtimes. The host closes their connections.
+    GuestLeft {
+        /// The session.
+        session: SessionUlid,
     },
     /// A question: which of the host's runtimes has the session that this connection resumes? [`Runtime::hand_over`] or
     /// [`Runtime::not_located`] answers it. It may be acted on at once, like [`Event::Authenticate`]. Only with more than one of
@@ -335,6 +360,8 @@ pub enum Timer {
     Revocation,
     /// The journal has not answered [`Event::Replay`].
     Replay,
+    /// The other runtimes of the host have not answered [`Event::Relay`].
+    Inquiry,
     /// The host has not answered [`Event::Status`].
     Status,
     /// Ended jobs or idempotency records are old enough to be forgotten.

@@ -70,6 +70,7 @@ impl Runtime {
         if let Some(session) = self.sessions.get_mut(key) {
             self.jobs.wake(session.unblock(&self.config.limits));
         }
+        self.take_arrivals(key);
     }
 
     /// Continues a job that waited: sends the rest of its result, or wakes its agent.

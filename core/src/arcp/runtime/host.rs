@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 use crate::arcp::runtime::conns::claim::Claim;
 use crate::arcp::wire::body::InvalidBody;
 use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::budget::Amounts;
 use crate::lease::{Lease, Operation};
@@ -35,6 +37,23 @@ slotmap::new_key_type! {
 /// The session that a peer wants to resume. From [`Event::Locate`](crate::arcp::Event::Locate).
 #[derive(Clone, Debug)]
 pub struct Resumed(pub(super) Claim);
+
+/// A session, as the other runtimes of its host have to know it. From [`Event::Relay`](crate::arcp::Event::Relay).
+#[derive(Clone, Debug)]
+pub struct Guest {
+    pub(super) session: SessionUlid,
+    pub(super) principal: Arc<str>,
+    pub(super) features: Features,
+    pub(super) dialect: Dialect,
+    pub(super) stdio: bool,
+}
+
+impl Guest {
+    /// Returns the session.
+    pub fn session(&self) -> SessionUlid {
+        self.session
+    }
+}
 
 /// The number of an amount that a job has reserved, within that job
 /// ([`Runtime::reserve`](crate::arcp::Runtime::reserve)). They count from 1 in each run of the job.

@@ -8,7 +8,7 @@ use super::host::{JobKey, SessionKey};
 use super::record::{Record, SessionEventRecord, SessionToken, Target, Watching};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::EnvelopeId;
-use crate::arcp::wire::job::Accepted;
+use crate::arcp::wire::job::About;
 use crate::time::Time;
 
 impl Runtime {
@@ -18,6 +18,7 @@ impl Runtime {
         self.input(now, |this| {
             let ready = this.durability.reached(seq, this.outputs.stored());
             this.jobs.wake(ready);
+            this.take_all_arrivals();
         });
     }
 
@@ -30,7 +31,10 @@ impl Runtime {
 
     /// Reports that the journal can be written again.
     pub fn proceed(&mut self, now: Time) {
-        self.input(now, |this| this.durability.proceed());
+        self.input(now, |this| {
+            this.durability.proceed();
+            this.take_all_arrivals();
+        });
     }
 
     /// Reports that the journal is lost for good: it was deleted, damaged, or written by another program. Every connection is
@@ -106,7 +110,8 @@ impl Runtime {
         announced: Option<EnvelopeId>,
     ) {
         self.record(|this| {
-            let (session, job) = (this.sessions.get(key)?, this.jobs.get(id)?.ulid());
+            let (session, job) =
+                (this.sessions.get(key).filter(|session| !session.is_guest())?, this.jobs.get(id)?.ulid());
             let (role, request_id) = (session.role(id), request_id.map(Into::into));
             Some(Record::Watching(Watching { session: session.id(), job, role, from, request_id, announced }.into()))
         });
@@ -115,22 +120,22 @@ impl Runtime {
     /// Records that a session no longer watches a job.
     pub(super) fn record_unwatched(&mut self, key: SessionKey, id: JobKey) {
         self.record(|this| {
-            let (session, job) = (this.sessions.get(key)?.id(), this.jobs.get(id)?.ulid());
-            Some(Record::Unwatched { session, job })
+            let session = this.sessions.get(key).filter(|session| !session.is_guest())?;
+            Some(Record::Unwatched { session: session.id(), job: this.jobs.get(id)?.ulid() })
         });
     }
 
     /// Records a frame that was numbered for one session alone.
     pub(super) fn record_shown(
         &mut self,
-        accepted: &Accepted,
+        about: About,
         kind: &'static str,
         payload: &Bytes,
         position: Option<u64>,
         to: Target,
     ) {
         self.record(|_| {
-            let (job, trace_id, payload) = (accepted.id, accepted.trace_id, payload.clone());
+            let (About { job, trace_id }, payload) = (about, payload.clone());
             Some(Record::SessionEvent(SessionEventRecord { job, trace_id, kind, payload, position, to }.into()))
         });
     }

@@ -7,6 +7,7 @@ use super::Runtime;
 use super::conns::conn::Conn;
 use super::dispatch::Request;
 use super::host::{JobKey, SessionKey};
+use super::inquiries::Listed;
 use super::jobs::job::Job;
 use super::listing::{Filter, Listing};
 use super::policy::Access;
@@ -44,6 +45,8 @@ impl Runtime {
             None => None,
         };
         let filter = Filter::new(list.filter.unwrap_or_default())?;
+        let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
+        let merged = self.list_elsewhere(key, request, Listed::Jobs, limit, room);
         self.walk(Listing {
             conn: request.conn,
             session: key,
@@ -55,6 +58,7 @@ impl Runtime {
             count: 0,
             shown: None,
             on_record: true,
+            merged,
         });
         Ok(())
     }
@@ -122,7 +126,9 @@ impl Runtime {
         if finished {
             let payload = reply::jobs(&listing.request_id, dialect, &listing.rows, next);
             let to = To { request_id: Some(&listing.request_id), job: None };
-            if listing.on_record {
+            if listing.merged {
+                self.merge_own(key, &listing.request_id, &payload);
+            } else if listing.on_record {
                 self.answer(key, to, "session.jobs", &payload);
             } else {
                 self.reply(key, to, "session.jobs", &payload);

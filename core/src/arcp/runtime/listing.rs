@@ -43,6 +43,8 @@ pub(super) struct Listing {
     pub(super) shown: Option<JobUlid>,
     /// Whether all of it is on record.
     pub(super) on_record: bool,
+    /// Whether it is merged with those of other runtimes.
+    pub(super) merged: bool,
 }
 
 impl Listing {

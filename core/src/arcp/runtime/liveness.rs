@@ -61,7 +61,10 @@ impl Runtime {
 
     /// Closes a connection that takes no frame for too long.
     pub(super) fn stalled(&mut self, conn: ConnId) {
-        if self.conns.is_stalled(conn, self.clock.now(), self.config.stall_timeout, &mut self.timers) {
+        // A guest's frames are taken when the client of its session reads, whose connection has a deadline of its own.
+        if !self.is_guest(conn)
+            && self.conns.is_stalled(conn, self.clock.now(), self.config.stall_timeout, &mut self.timers)
+        {
             self.cut(conn, 1008, "the peer does not read");
         }
     }

@@ -24,6 +24,7 @@ mod answer;
 mod append;
 mod approve;
 mod ask;
+mod asked;
 mod authorize;
 mod cancel;
 mod clock;
@@ -40,11 +41,13 @@ mod end;
 pub(crate) mod event;
 mod evict;
 mod flush;
+mod guest;
 pub(crate) mod handover;
 mod hello;
 mod history;
 pub(crate) mod host;
 mod idempotency;
+mod inquiries;
 pub(crate) mod jobs;
 mod journal;
 mod list;
@@ -60,6 +63,7 @@ mod quota;
 mod rates;
 pub(crate) mod record;
 mod refuse;
+mod relay;
 mod replay;
 mod replays;
 mod reply;
@@ -101,6 +105,7 @@ use self::durability::Durability;
 use self::event::{Event, Output, Timer};
 use self::host::{JobKey, JobView, Refused};
 use self::idempotency::Idempotency;
+use self::inquiries::Inquiries;
 use self::jobs::Jobs;
 use self::jobs::state::JobState;
 use self::listing::Unfinished;
@@ -165,6 +170,7 @@ pub struct Runtime {
     memory: Memory,
     submits: Rates<Arc<str>>,
     status_requests: StatusRequests,
+    inquiries: Inquiries,
 }
 
 impl Runtime {
@@ -181,6 +187,7 @@ impl Runtime {
             credentials: Credentials::default(),
             durability: Durability::new(&config),
             replays: Replays::default(),
+            inquiries: Inquiries::default(),
             outputs: Outputs::default(),
             timers: Timers::default(),
             eviction: Deadline::new(Timer::Eviction),
@@ -261,6 +268,7 @@ impl Runtime {
             + self.idempotency.held()
             + self.credentials.held()
             + self.replays.held()
+            + self.inquiries.held()
             + self.timers.held()
             + self.unfinished.held()
             + self.submits.held()

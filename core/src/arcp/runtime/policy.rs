@@ -19,14 +19,9 @@ pub trait Policy: Send + Sync {
     /// Returns the access of `observer` to a job that `owner` has submitted to `agent` (`name@version`).
     fn access(&self, observer: &str, owner: &str, agent: &str) -> Access;
 
-    /// Returns whether every principal has access to its own jobs only, so that runtimes of one host which have different
-    /// principals need not ask each other ([`Config::shards`](crate::arcp::Config::shards)). Default: no.
-    fn is_private(&self) -> bool {
-        false
-    }
-
     /// Returns whether a principal may have access to jobs of others. If not, its listings look at its own jobs only,
-    /// however many others there are. Default: yes.
+    /// however many others there are, and no other runtime of the host is asked about a job
+    /// ([`Config::shards`](crate::arcp::Config::shards)). Default: yes.
     fn shows_others(&self, _observer: &str) -> bool {
         true
     }
@@ -45,10 +40,6 @@ pub struct SamePrincipal;
 impl Policy for SamePrincipal {
     fn access(&self, observer: &str, owner: &str, _agent: &str) -> Access {
         if observer == owner { Access::Observed } else { Access::Hidden }
-    }
-
-    fn is_private(&self) -> bool {
-        true
     }
 
     fn shows_others(&self, _observer: &str) -> bool {

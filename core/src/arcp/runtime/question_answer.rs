@@ -26,7 +26,7 @@ impl Runtime {
         }
         let value = given.value.ok_or_else(|| Fault::invalid("the answer has no value"))?;
         let named = request::job_id(given.job_id, request.envelope.job_id.as_ref())?;
-        let id = self.visible(key, &named)?;
+        let Some(id) = self.visible_here(key, request, &named)? else { return Ok(()) };
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return Ok(()) };
         let principal = Arc::clone(session.principal());
         if !self.may_answer_question(&principal, job.accepted()) {

@@ -5,13 +5,14 @@ use alloc::string::String;
 use super::Runtime;
 use super::dispatch::Request;
 use super::host::SessionKey;
+use super::inquiries::Listed;
 use super::jobs::questions::Asked;
 use super::policy::Access;
 use super::reply::To;
 use super::work;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::JobUlid;
-use crate::arcp::wire::question::{question_id, question_number};
+use crate::arcp::wire::question::{QUESTIONS, question_id, question_number};
 use crate::arcp::wire::{reply, request};
 use crate::json::Text;
 
@@ -33,13 +34,16 @@ impl Runtime {
         let after = query.cursor.as_ref().map(cursor).transpose()?;
         let job = match &query.job_id {
             Some(named) => {
-                let id = self.visible(key, named.as_str())?;
+                let Some(id) = self.visible_here(key, request, named.as_str())? else { return Ok(()) };
                 self.jobs.get(id).map(super::jobs::job::Job::ulid)
             }
             None => None,
         };
-        let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
+        if job.is_none() {
+            self.list_elsewhere(key, request, Listed::Questions, limit, room);
+        }
+        let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let (mut looked, most) = (0, (self.config.limits.turn_work / work::LISTED).max(1));
         let (mut rows, mut count, mut last, mut next) = (String::new(), 0, after, None);
         for (ulid, number) in self.jobs.questions_after(job, after) {
@@ -70,7 +74,9 @@ impl Runtime {
         let next = next.map(|(job, number)| alloc::format!("{job}.{}", question_id(number)));
         let payload = reply::questions(request.id, session.dialect(), &rows, next.as_deref());
         self.work.charge(looked * work::LISTED + rows.len() as u64 / work::FRAME_BYTES);
-        self.reply(key, To { request_id: Some(request.id), job: None }, "x-vendor.nuncio.questions", &payload);
+        if !self.merge_own(key, request.id, &payload) {
+            self.reply(key, To { request_id: Some(request.id), job: None }, QUESTIONS, &payload);
+        }
         Ok(())
     }
 }

@@ -7,13 +7,11 @@
 //! job.accepted, then its job.error   a submit, where a session.error would fail every open handle
 //! ```
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
-use serde::Deserialize;
-
 use super::Runtime;
+use super::asked::Asked;
 use super::conns::conn::Conn;
 use super::conns::replies::Reply;
 use super::event::Event;
@@ -22,78 +20,16 @@ use super::retry::Answer;
 use super::sessions::session::Session;
 use super::validate;
 use crate::arcp::wire::dialect::{Dialect, RefusedSubmit};
-use crate::arcp::wire::envelope::{self, Envelope};
+use crate::arcp::wire::envelope;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, ReplyId, SessionUlid, is_plain};
 use crate::arcp::wire::job::{Accepted, FinalStatus};
 use crate::arcp::wire::reply;
-use crate::json::Text;
 use crate::lease::Lease;
 use crate::trace::TraceId;
 
 /// The maximum length of the message of a refusal, in bytes.
 const MAX_REFUSAL: usize = 4 << 10;
-
-/// What the refused frame asked for.
-#[derive(Clone, Debug)]
-pub(super) enum Asked {
-    /// A session.
-    Hello,
-    /// A job of this agent, under this trace.
-    Submit { agent: Option<Box<str>>, trace_id: Option<TraceId> },
-    /// A list of jobs.
-    List,
-    /// A subscription to this job.
-    Subscribe { job: Option<Box<str>> },
-    /// A cancel.
-    Cancel,
-    /// Anything else, or nothing that could be read.
-    Other,
-}
-
-impl Asked {
-    /// Returns what a frame asks for.
-    pub(super) fn of(envelope: &Envelope<'_>) -> Asked {
-        match envelope.kind.as_ref().map_or("", Text::as_str) {
-            "job.submit" => Asked::Submit {
-                agent: named(envelope, |payload| payload.agent),
-                trace_id: envelope.trace_id.as_ref().and_then(|text| TraceId::parse_lenient(text.as_str())),
-            },
-            "job.subscribe" => Asked::Subscribe {
-                job: named(envelope, |payload| payload.job_id)
-                    .or_else(|| envelope.job_id.as_ref().map(|id| id.as_str().into())),
-            },
-            other => Asked::of_kind(other),
-        }
-    }
-
-    /// Returns what a frame of this type asks for, if no more of it could be read.
-    pub(super) fn of_kind(kind: &str) -> Asked {
-        match kind {
-            "session.hello" | "session.resume" => Asked::Hello,
-            "job.submit" => Asked::Submit { agent: None, trace_id: None },
-            "session.list_jobs" => Asked::List,
-            "job.subscribe" => Asked::Subscribe { job: None },
-            "job.cancel" => Asked::Cancel,
-            _ => Asked::Other,
-        }
-    }
-}
-
-/// The member of a refused payload that its refusal repeats.
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    agent: Option<Text<'a>>,
-    #[serde(borrow)]
-    job_id: Option<Text<'a>>,
-}
-
-fn named<'a>(envelope: &Envelope<'a>, member: impl Fn(Named<'a>) -> Option<Text<'a>>) -> Option<Box<str>> {
-    // A payload that cannot be read names nothing.
-    let payload: Named<'a> = serde_json::from_str(envelope.payload?.get()).ok()?;
-    member(payload).map(|text| text.as_str().into())
-}
 
 impl Runtime {
     /// Answers a frame that asked for nothing in particular with `session.error`. The session goes on.
@@ -103,8 +39,11 @@ impl Runtime {
 
     /// Refuses what a frame asked for, in the dialect of its session. The session goes on.
     pub(super) fn refuse_request(&mut self, conn: ConnId, request_id: Option<&str>, asked: &Asked, fault: &Fault) {
-        self.totals.count_refused(fault.code);
         let fault = &shortened(fault);
+        if self.is_guest(conn) {
+            return self.refuse_guest(conn, request_id, fault);
+        }
+        self.totals.count_refused(fault.code);
         let row = self.dialect_of(conn).row();
         match asked {
             Asked::Cancel if row.silent_cancel => {}

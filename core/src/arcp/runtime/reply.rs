@@ -5,7 +5,7 @@ use super::conns::Queued;
 use super::conns::replies::Reply;
 use super::host::{ConnId, JobKey, SessionKey};
 use crate::arcp::wire::envelope;
-use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::ids::{EnvelopeId, ReplyId};
 
 /// What a reply answers, and the job it is about.
 #[derive(Clone, Copy, Default)]
@@ -30,7 +30,8 @@ impl Runtime {
         self.reply_as(key, To::default(), kind, payload, Reply::free);
     }
 
-    /// Queues a `job.subscribed`; `timed` says that the job's events are timed from its sending.
+    /// Queues a `job.subscribed`; `timed` says that the job's events are timed from its sending. It follows the event `after`: the
+    /// client takes what comes then for events of this subscription, and not of an earlier one.
     pub(super) fn reply_subscribed(
         &mut self,
         key: SessionKey,
@@ -38,9 +39,12 @@ impl Runtime {
         job: JobKey,
         payload: &str,
         timed: bool,
+        after: u64,
     ) {
         let to = To { request_id: Some(request_id), job: Some(job) };
-        self.reply_as(key, to, "job.subscribed", payload, |frame| Reply::subscribed(frame, timed.then_some(job)));
+        self.reply_as(key, to, "job.subscribed", payload, |frame| {
+            Reply::subscribed(frame, timed.then_some(job)).following(after)
+        });
     }
 
     fn reply_as(
@@ -58,7 +62,11 @@ impl Runtime {
             Some(job) => session.job_head(job.accepted()).into(),
             None => session.head().clone(),
         };
-        let id = dialect.reply_id(EnvelopeId::next(&mut self.random, self.clock.now()), to.request_id);
+        let own = EnvelopeId::next(&mut self.random, self.clock.now());
+        let id = match to.request_id {
+            Some(request_id) if session.is_guest() => ReplyId::Request(request_id),
+            _ => dialect.reply_id(own, to.request_id),
+        };
         self.queue(conn, reply(envelope::reply(id, kind, &head, payload)));
     }
 

@@ -148,7 +148,7 @@ impl Runtime {
         let head = session.job_head(accepted).into();
         let (kind, payload, _) = self.terminal_for(key, accepted.id, terminal);
         if let Some(to) = self.number(key, kind, head, payload.clone(), None, announcement) {
-            self.record_shown(accepted, kind, &payload, None, to);
+            self.record_shown(accepted.about(), kind, &payload, None, to);
             self.press(key);
         }
     }

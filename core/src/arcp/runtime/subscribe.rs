@@ -8,6 +8,7 @@ use super::dispatch::Request;
 use super::event::Event;
 use super::host::{JobKey, SessionKey};
 use super::policy::Access;
+use super::sessions::session::Session;
 use super::sessions::watches::Role;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::Feature;
@@ -21,17 +22,19 @@ impl Runtime {
         let subscribe: request::Subscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::Subscribe)?;
         let named = request::job_id(subscribe.job_id, request.envelope.job_id.as_ref())?;
-        if let Some(session) = self.sessions.get_mut(key).filter(|_| subscribe.history == Some(true)) {
+        let stores = |session: &&mut Session| subscribe.history == Some(true) && !session.is_guest();
+        if let Some(session) = self.sessions.get_mut(key).filter(stores) {
             // Every event of the history is stored for this session.
             let principal = Arc::clone(session.principal());
             self.make_journal_room(&principal)?;
         }
-        let id = JobUlid::parse(&named).and_then(|ulid| self.jobs.find(ulid)).ok_or_else(unknown_job)?;
+        let ulid = JobUlid::parse(&named).ok_or_else(unknown_job)?;
+        let Some(id) = self.jobs.find(ulid) else { return self.subscribe_elsewhere(key, request, ulid) };
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return Ok(()) };
         let access = self.access(session, job.accepted());
         let granted = access == Access::Observed;
         let (principal, owner) = (Arc::clone(session.principal()), Arc::clone(&job.accepted().principal));
-        let (ulid, watched, others) = (job.ulid(), session.role(id).is_some(), session.watched_of_others());
+        let watched = session.role(id).is_some();
         self.event(Event::Subscription { principal, job: ulid, owner, granted });
         match access {
             Access::Hidden => return Err(unknown_job()),
@@ -41,12 +44,8 @@ impl Runtime {
             }
             Access::Observed => {}
         }
-        let max = self.config.limits.subscriptions;
-        if !watched && others >= max {
-            return Err(Fault::limit("subscriptions", max as u64));
-        }
         if !watched {
-            self.may_watch(key)?;
+            self.may_subscribe(key)?;
         }
         let history = subscribe.history.unwrap_or(false);
         let from = subscribe.from_event_seq.map_or(0, |seq| seq.0);
@@ -55,6 +54,23 @@ impl Runtime {
         }
         self.subscribe(key, id, request.id, history.then_some(from), None);
         Ok(())
+    }
+
+    /// Asks the other runtimes about the job of a subscription.
+    fn subscribe_elsewhere(&mut self, key: SessionKey, request: &Request<'_>, job: JobUlid) -> Result<(), Fault> {
+        if self.watched_elsewhere(key, job).is_none() {
+            self.may_subscribe(key)?;
+        }
+        self.ask_elsewhere(key, request)
+    }
+
+    /// Refuses another subscription of a session that has too many, or whose principal has.
+    fn may_subscribe(&self, key: SessionKey) -> Result<(), Fault> {
+        let max = self.config.limits.subscriptions;
+        if self.sessions.get(key).is_some_and(|session| session.watched_of_others() >= max) {
+            return Err(Fault::limit("subscriptions", max as u64));
+        }
+        self.may_watch(key)
     }
 
     /// Refuses another watched job of a session whose principal watches too many.
@@ -111,7 +127,8 @@ impl Runtime {
                 truncated,
             },
         );
-        self.reply_subscribed(key, request_id, id, &payload, delayed && !own);
+        let after = if role.is_some() && !own { session.last_seq() } else { 0 };
+        self.reply_subscribed(key, request_id, id, &payload, delayed && !own, after);
         if own {
             return;
         }
@@ -136,10 +153,12 @@ impl Runtime {
         let unsubscribe: request::Unsubscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::Subscribe)?;
         let named = request::job_id(unsubscribe.job_id, request.envelope.job_id.as_ref())?;
-        let found = JobUlid::parse(&named).and_then(|ulid| self.jobs.find(ulid));
-        let subscribed =
-            |id: &JobKey| self.sessions.get(key).and_then(|session| session.role(*id)) == Some(Role::Subscriber);
-        if let Some(id) = found.filter(subscribed) {
+        let Some(ulid) = JobUlid::parse(&named) else { return Ok(()) };
+        let Some(id) = self.jobs.find(ulid) else {
+            self.unsubscribe_elsewhere(key, request, ulid);
+            return Ok(());
+        };
+        if self.sessions.get(key).and_then(|session| session.role(id)) == Some(Role::Subscriber) {
             self.record_unwatched(key, id);
             self.unwatch(key, id);
         }

@@ -33,6 +33,7 @@ impl Runtime {
                     Timer::Grace => this.end_cancelled(JobKey::from(key), Cause::GraceOver),
                     Timer::Revocation => this.revoke_again(RevocationId::from(key)),
                     Timer::Replay => this.replay_lapsed(ReplayId::from(key)),
+                    Timer::Inquiry => this.inquiry_lapsed(SessionKey::from(key)),
                     Timer::Status => this.status_lapsed(StatusId::from(key)),
                     Timer::Eviction => {
                         this.eviction.passed();

@@ -34,6 +34,9 @@ impl Runtime {
         );
         let payload = Bytes::from(reply::event(&body, self.clock.text()));
         self.show_alone(key, id, "job.event", &payload, None);
+        if let Some(head) = self.sessions.get(key).and_then(|session| session.watch_head(id)) {
+            self.tell_guest_dropped(key, &head);
+        }
         self.record_unwatched(key, id);
         self.unwatch(key, id);
     }

@@ -34,7 +34,18 @@ pub(crate) struct Accepted {
     pub(crate) accepted_at: Time,
 }
 
+/// The job that a frame is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) job: JobUlid,
+    pub(crate) trace_id: TraceId,
+}
+
 impl Accepted {
+    pub(crate) fn about(&self) -> About {
+        About { job: self.id, trace_id: self.trace_id }
+    }
+
     /// Returns `name@version`, or the bare name if the agent has no versions or `versions` is false.
     pub(crate) fn agent_ref(&self, versions: bool) -> String {
         match &self.version {

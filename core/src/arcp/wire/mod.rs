@@ -27,6 +27,7 @@ pub(crate) mod ids;
 pub(crate) mod job;
 pub mod lines;
 pub(crate) mod question;
+pub(crate) mod relayed;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod status;

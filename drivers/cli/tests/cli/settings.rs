@@ -217,8 +217,6 @@ fn invalid_flags_are_invalid_usage() {
         &["--demo-agents", "--ask", "fs.write=etc"],
         &["--demo-agents", "--connections", "0"],
         &["--demo-agents", "--shards", "0"],
-        &["--demo-agents", "--token", "t=root", "--shards", "2", "--operator", "root"],
-        &["--demo-agents", "--token", "t=root", "--shards", "2", "--approver", "root"],
     ] {
         let output = run(&[&["serve", "--check"][..], flags].concat());
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{flags:?}: {}", stderr(&output));

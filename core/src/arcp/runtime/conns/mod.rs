@@ -34,6 +34,8 @@ const MINUTE: u64 = 60_000_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conns {
     table: SlotMap<ConnId, Conn>,
+    /// The number of connections of sessions of other runtimes.
+    guests: usize,
     ungreeted: Ungreeted,
     /// Refused tokens, by the origin of their connections.
     failed: Rates<Origin>,
@@ -90,8 +92,9 @@ impl Conns {
         self.table.keys().collect()
     }
 
+    /// The number of connections, without those of sessions of other runtimes.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() - self.guests
     }
 
     pub(super) fn session(&self, id: ConnId) -> Option<SessionKey> {
@@ -103,6 +106,13 @@ impl Conns {
         let id = self.table.insert(Conn::new(via, place, now));
         self.ungreeted.insert(place, id, address.map(Origin::of));
         id
+    }
+
+    /// Adds the connection of a session of another runtime.
+    pub(super) fn open_guest(&mut self, now: Time) -> ConnId {
+        let conn = Conn::new(Via::Memory, self.ungreeted.next(), now).into_guest();
+        self.guests += 1;
+        self.table.insert(conn)
     }
 
     /// Removes and returns a connection whose hello waits for the host's answer.
@@ -149,7 +159,7 @@ impl Conns {
             // A connection without a session makes way for one that may get one.
             let conn = self.ungreeted.oldest()?;
             let max = limits.connections;
-            (self.table.len() > max).then_some(Surplus { conn, limit: "connections", max })
+            (self.len() > max).then_some(Surplus { conn, limit: "connections", max })
         })
     }
 
@@ -341,6 +351,7 @@ impl Conns {
 
     fn remove(&mut self, id: ConnId, timers: &mut Timers) {
         if let Some(mut conn) = self.table.remove(id) {
+            self.guests -= usize::from(conn.is_guest());
             conn.clear_deadlines(id, timers);
         }
     }

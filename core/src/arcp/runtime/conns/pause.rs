@@ -2,6 +2,7 @@
 
 /// The reasons for which frames of a connection are not read now.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent reasons; none is a state")]
 pub(super) struct Pause {
     /// Replies pile up.
     replies: bool,
@@ -9,12 +10,14 @@ pub(super) struct Pause {
     submit: bool,
     /// A listing is not finished.
     listing: bool,
+    /// Other runtimes of the host have not answered.
+    inquiry: bool,
 }
 
 impl Pause {
     /// Whether there is a reason.
     pub(super) fn is_on(self) -> bool {
-        self.replies || self.submit || self.listing
+        self.replies || self.submit || self.listing || self.inquiry
     }
 
     /// Whether replies pile up.
@@ -44,6 +47,18 @@ impl Pause {
     /// Notes that the listing is finished. Returns whether frames are read again.
     pub(super) fn end_listing(&mut self) -> bool {
         core::mem::take(&mut self.listing) && !self.is_on()
+    }
+
+    /// Notes that other runtimes are asked. Returns whether frames were read before.
+    pub(super) fn begin_inquiry(&mut self) -> bool {
+        let was_on = self.is_on();
+        self.inquiry = true;
+        !was_on
+    }
+
+    /// Notes that other runtimes have answered. Returns whether frames are read again.
+    pub(super) fn end_inquiry(&mut self) -> bool {
+        core::mem::take(&mut self.inquiry) && !self.is_on()
     }
 
     /// Removes the reasons that no longer hold. Returns whether frames are read again.

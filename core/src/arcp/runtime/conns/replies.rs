@@ -51,6 +51,11 @@ impl Reply {
         Reply { after, child: true, ..Reply::new(frame) }
     }
 
+    /// Returns it as one that follows the event of this number.
+    pub(crate) fn following(self, after: u64) -> Reply {
+        Reply { after, ..self }
+    }
+
     /// A `job.subscribed`, from whose sending the job's events are timed, if its dialect delays them.
     pub(crate) fn subscribed(frame: Bytes, job: Option<JobKey>) -> Reply {
         Reply { subscribed: job, ..Reply::new(frame) }

@@ -28,6 +28,7 @@ impl Record {
             Record::SessionDetached { session, .. }
             | Record::Acknowledged { session, .. }
             | Record::Unwatched { session, .. } => (Keeper::Session(*session), 0),
+            Record::WatchingElsewhere { session, jobs } => (Keeper::Session(*session), jobs.len() * 64),
             Record::SessionEvent(record) => (Keeper::Session(record.to.session), record.payload.len() + TARGET_BYTES),
             Record::JobAccepted(record) => (Keeper::Job(record.accepted.id), record.accepted.held()),
             Record::JobEvent(record) => {

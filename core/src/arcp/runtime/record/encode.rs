@@ -14,10 +14,11 @@ use super::{
 };
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::{Feature, Features};
-use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid};
 use crate::budget::Budget;
 use crate::digest::Digest;
 use crate::json::{Object, push_json_str};
+use crate::trace::TraceId;
 
 impl Record {
     /// Returns the record as one line of JSON without its line break: `{"v":1,"t":"job_event",…}`. Payloads have the same
@@ -47,6 +48,9 @@ impl Record {
             Record::JobNoted { job, note } => object.plain("job", job).plain("note", STANDARD_NO_PAD.encode(note)),
             Record::Watching(record) => watching(object, record),
             Record::Unwatched { session, job } => object.plain("session", session).plain("job", job),
+            Record::WatchingElsewhere { session, jobs } => {
+                object.plain("session", session).json("jobs", &elsewhere(jobs))
+            }
             Record::JobEvent(record) => job_event(object, record),
             Record::SessionEvent(record) => session_event(object, record),
             Record::JobDoomed { job, cancelled } => object.plain("job", job).value("cancelled", cancelled),
@@ -61,6 +65,11 @@ impl Record {
         };
         object.close().into_bytes()
     }
+}
+
+fn elsewhere(jobs: &[(JobUlid, TraceId)]) -> String {
+    let rows = jobs.iter().map(|(job, trace)| Object::new().plain("job", job).plain("trace", trace).close());
+    alloc::format!("[{}]", rows.collect::<Vec<_>>().join(","))
 }
 
 fn opened(object: Object, record: &SessionOpened) -> Object {

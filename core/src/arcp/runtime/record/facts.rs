@@ -11,6 +11,33 @@ use crate::arcp::wire::job::FinalStatus;
 use crate::trace::TraceId;
 
 impl Record {
+    /// Returns the job that the record is about.
+    pub fn job(&self) -> Option<JobUlid> {
+        match self {
+            Record::JobAccepted(record) => Some(record.accepted.id),
+            Record::JobInput(record) => Some(record.job),
+            Record::Watching(record) => Some(record.job),
+            Record::JobEvent(record) => Some(record.job),
+            Record::SessionEvent(record) => Some(record.job),
+            Record::JobEnded(record) => Some(record.job),
+            Record::JobNoted { job, .. }
+            | Record::Unwatched { job, .. }
+            | Record::JobDoomed { job, .. }
+            | Record::JobForgotten { job }
+            | Record::KeyForgotten { job }
+            | Record::CredentialsAsked { job }
+            | Record::CredentialsAnswered { job }
+            | Record::CredentialIssued { job, .. }
+            | Record::CredentialRevoked { job, .. } => Some(*job),
+            Record::SessionOpened(_)
+            | Record::SessionToken(_)
+            | Record::SessionDetached { .. }
+            | Record::SessionClosed { .. }
+            | Record::WatchingElsewhere { .. }
+            | Record::Acknowledged { .. } => None,
+        }
+    }
+
     /// Returns how the job ended, for a `job_ended`.
     pub fn final_status(&self) -> Option<FinalStatus> {
         if let Record::JobEnded(record) = self { Some(record.status) } else { None }

@@ -14,6 +14,7 @@
 //!   session the owner, the last one that begins a history, and those that answered the last thousand submits of the
 //!   session. If none of these, a `watching` that is followed by an `unwatched` may go, and so may an `unwatched` that is
 //!   followed by another one;
+//! - a `watching_elsewhere` that is followed by another one for the same session;
 //! - the `job_input` of a job that has ended, has streamed a part of its result, or has an event and none that
 //!   [begins a run](Record::begins_run); and all `job_noted` of a job but the last one, which goes once the job has ended.
 //!   Until the job ends, its last event that begins a run stays, and so does its last chunk;
@@ -109,6 +110,13 @@ pub enum Record {
         session: SessionUlid,
         /// The job.
         job: JobUlid,
+    },
+    /// The jobs of other runtimes of the host that a session watches from now on, in place of those of an earlier such record.
+    WatchingElsewhere {
+        /// The session.
+        session: SessionUlid,
+        /// The jobs, with their traces.
+        jobs: Vec<(JobUlid, TraceId)>,
     },
     /// An event of a job, and its number in every session that watches the job.
     JobEvent(Box<JobEventRecord>),
@@ -326,6 +334,7 @@ impl Record {
             Record::JobNoted { .. } => "job_noted",
             Record::Watching(_) => "watching",
             Record::Unwatched { .. } => "unwatched",
+            Record::WatchingElsewhere { .. } => "watching_elsewhere",
             Record::JobEvent(_) => "job_event",
             Record::SessionEvent(_) => "session_event",
             Record::JobDoomed { .. } => "job_doomed",
@@ -349,6 +358,7 @@ impl Record {
             Record::SessionDetached { session, .. }
             | Record::SessionClosed { session }
             | Record::Acknowledged { session, .. }
+            | Record::WatchingElsewhere { session, .. }
             | Record::Unwatched { session, .. } => Some(*session),
             Record::JobAccepted(_)
             | Record::JobInput(_)
@@ -363,32 +373,6 @@ impl Record {
             | Record::CredentialsAnswered { .. }
             | Record::CredentialIssued { .. }
             | Record::CredentialRevoked { .. } => None,
-        }
-    }
-
-    /// Returns the job that the record is about.
-    pub fn job(&self) -> Option<JobUlid> {
-        match self {
-            Record::JobAccepted(record) => Some(record.accepted.id),
-            Record::JobInput(record) => Some(record.job),
-            Record::Watching(record) => Some(record.job),
-            Record::JobEvent(record) => Some(record.job),
-            Record::SessionEvent(record) => Some(record.job),
-            Record::JobEnded(record) => Some(record.job),
-            Record::JobNoted { job, .. }
-            | Record::Unwatched { job, .. }
-            | Record::JobDoomed { job, .. }
-            | Record::JobForgotten { job }
-            | Record::KeyForgotten { job }
-            | Record::CredentialsAsked { job }
-            | Record::CredentialsAnswered { job }
-            | Record::CredentialIssued { job, .. }
-            | Record::CredentialRevoked { job, .. } => Some(*job),
-            Record::SessionOpened(_)
-            | Record::SessionToken(_)
-            | Record::SessionDetached { .. }
-            | Record::SessionClosed { .. }
-            | Record::Acknowledged { .. } => None,
         }
     }
 
@@ -408,6 +392,7 @@ impl Record {
             | Record::JobNoted { .. }
             | Record::Watching(_)
             | Record::Unwatched { .. }
+            | Record::WatchingElsewhere { .. }
             | Record::JobDoomed { .. }
             | Record::JobForgotten { .. }
             | Record::KeyForgotten { .. }

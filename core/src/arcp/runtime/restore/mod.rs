@@ -218,6 +218,7 @@ impl Restoring {
                 self.runtime.unwatch(key, id);
                 Some(())
             }
+            Record::WatchingElsewhere { session, jobs } => self.watching_elsewhere(session, &jobs),
             Record::JobEvent(event) => self.event(*event),
             Record::SessionEvent(event) => self.shown(*event),
             Record::JobDoomed { job, cancelled } => {
@@ -335,6 +336,10 @@ impl Restoring {
         }
         self.go_on();
         let runtime = &mut self.runtime;
+        for key in runtime.sessions.keys() {
+            // The guests of the sessions in other runtimes are gone.
+            runtime.drop_elsewhere(key, None);
+        }
         for ((job, id), values) in core::mem::take(&mut self.issued) {
             self.restored.unrevoked += 1;
             runtime.revoke(job, Some(id), None, values);

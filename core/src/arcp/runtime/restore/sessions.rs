@@ -7,8 +7,9 @@ use crate::arcp::runtime::jobs::job::JobSpec;
 use crate::arcp::runtime::record::{First, JobAccepted, JobInput, SessionOpened, Watching};
 use crate::arcp::runtime::sessions::session::Opening;
 use crate::arcp::runtime::sessions::watches::Role;
-use crate::arcp::wire::ids::SessionUlid;
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::time::Time;
+use crate::trace::TraceId;
 
 impl Restoring {
     pub(super) fn opened(&mut self, opened: &SessionOpened) -> Option<()> {
@@ -32,6 +33,15 @@ impl Restoring {
         if let Some(key) = self.session(session) {
             self.runtime.lapse(key);
         }
+    }
+
+    pub(super) fn watching_elsewhere(&mut self, session: SessionUlid, jobs: &[(JobUlid, TraceId)]) -> Option<()> {
+        let key = self.session(session)?;
+        if jobs.len() > self.runtime.config.limits.subscriptions {
+            return None;
+        }
+        self.runtime.sessions.get_mut(key)?.watch_only_elsewhere(jobs);
+        Some(())
     }
 
     pub(super) fn accepted(&mut self, record: JobAccepted) -> Option<()> {

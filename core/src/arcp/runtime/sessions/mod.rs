@@ -1,5 +1,6 @@
 //! All sessions of a runtime, with their indices.
 
+pub(crate) mod elsewhere;
 pub(crate) mod log;
 pub(crate) mod session;
 pub(crate) mod state;
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 
 use slotmap::SlotMap;
 
+use self::elsewhere::Arrival;
 use self::log::Entry;
 use self::session::{Opening, Session};
 use self::state::SessionState;
@@ -35,6 +37,10 @@ pub(super) struct Sessions {
     /// Sessions that were closed by their clients, in the order in which they lapse.
     closed: BTreeSet<(Time, SessionKey)>,
     charges: Charges<SessionKey>,
+    /// Sessions of other runtimes, which are in the table alone.
+    guests: usize,
+    /// Sessions with frames of other runtimes that their logs have not taken.
+    arriving: BTreeSet<SessionKey>,
     /// The bytes that wait for the connections of sessions.
     waiting: Shares<SessionKey>,
 }
@@ -103,8 +109,9 @@ impl Sessions {
         }
     }
 
+    /// All sessions but those of other runtimes.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.table.values()
+        self.table.values().filter(|session| !session.is_guest())
     }
 
     /// All sessions, in the order of their ids.
@@ -112,8 +119,9 @@ impl Sessions {
         self.by_id.values().copied().collect()
     }
 
+    /// The number of sessions, without those of other runtimes.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() - self.guests
     }
 
     /// The number of sessions of a principal.
@@ -131,6 +139,48 @@ impl Sessions {
         let key = self.insert(opening, SessionState::Live, token);
         self.bind(key, conn, hello, token);
         key
+    }
+
+    /// Opens a session of another runtime on a connection. It has no resume token, and is found by its connection alone.
+    pub(super) fn open_guest(&mut self, opening: Opening, conn: ConnId) -> SessionKey {
+        let mut session = Session::new(opening, SessionState::Live, Digest::default()).into_guest();
+        session.bind(conn, 0, Digest::default());
+        let key = self.table.insert(session);
+        self.guests += 1;
+        self.charges.mark(&mut self.table, key);
+        key
+    }
+
+    /// Removes a session of another runtime.
+    pub(super) fn remove_guest(&mut self, key: SessionKey) -> Option<Session> {
+        self.wait_for_connection(key, 0);
+        self.table.get(key).filter(|session| session.is_guest())?;
+        let session = self.table.remove(key)?;
+        self.guests -= 1;
+        self.charges.free(&session);
+        Some(session)
+    }
+
+    /// Adds a frame of another runtime to those that a session's log has not taken.
+    pub(super) fn arrive(&mut self, key: SessionKey, arrival: Arrival) {
+        if let Some(session) = self.get_mut(key) {
+            session.arrive(arrival);
+            self.arriving.insert(key);
+        }
+    }
+
+    /// Removes the first of these frames.
+    pub(super) fn take_arrival(&mut self, key: SessionKey) -> Option<Arrival> {
+        let (arrival, is_last) = self.get_mut(key)?.take_arrival()?;
+        if is_last {
+            self.arriving.remove(&key);
+        }
+        Some(arrival)
+    }
+
+    /// Returns the sessions that have such frames.
+    pub(super) fn arriving(&self) -> Vec<SessionKey> {
+        self.arriving.iter().copied().collect()
     }
 
     /// Restores a session, without a connection. Returns `None` if it is known.
@@ -237,6 +287,7 @@ impl Sessions {
             self.closed.remove(&(at, key));
         }
         let session = self.table.remove(key)?;
+        self.arriving.remove(&key);
         self.charges.free(&session);
         self.by_id.remove(&session.id());
         let (newest, proved) = session.tokens();

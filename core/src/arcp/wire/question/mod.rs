@@ -32,6 +32,8 @@ use crate::time::Time;
 pub(crate) const QUESTION: &str = "x-vendor.nuncio.question";
 /// The event kind of an answer, and the type of the reply to the request that gave it.
 pub(crate) const ANSWERED: &str = "x-vendor.nuncio.answered";
+/// The type of a page of open questions.
+pub(crate) const QUESTIONS: &str = "x-vendor.nuncio.questions";
 
 /// The longest key of a question, in bytes.
 const MAX_KEY: usize = 256;

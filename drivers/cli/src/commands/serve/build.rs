@@ -88,7 +88,6 @@ impl Service {
         let server = builder.build().map_err(|error| match (error, &settings.journal) {
             // The server reads the whole journal, and so finds damage that opening it does not.
             (BuildError::Journal(error), Some(journal)) => journal.error(error),
-            (BuildError::SharedJobs { shards }, _) => ServeError::SharedJobs(shards),
             (error, _) => ServeError::Build(error),
         })?;
         Ok(Service {

@@ -49,11 +49,6 @@ pub(super) enum ServeError {
     #[cfg(not(unix))]
     #[error("programs can be agents on Unix only; write the agent in Rust, with nuncio_tokio")]
     Platform,
-    #[error(
-        "--shards {0} cannot be used with --operator or --approver, who see the jobs of all principals, while a session sees \
-         those of one shard; leave one of them out"
-    )]
-    SharedJobs(u32),
     #[error("--{0} needs --journal FILE")]
     NoJournal(&'static str),
     #[error(transparent)]
@@ -106,7 +101,6 @@ impl ServeError {
             | ServeError::Pool(_)
             | ServeError::NoAgents
             | ServeError::Program { .. }
-            | ServeError::SharedJobs(_)
             | ServeError::NoJournal(_)
             | ServeError::Limit(_)
             | ServeError::Security(_)

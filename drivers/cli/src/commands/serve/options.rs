@@ -61,8 +61,7 @@ pub(crate) struct Options {
     pub(super) compat: Option<Compat>,
 
     /// Number of shards, to use as many processor cores: each has a thread, a journal, and the sessions and jobs of some of the
-    /// principals. Limits on all sessions together are divided among them. Operators and approvers need all jobs to be in one
-    /// shard [default: 1]
+    /// principals. Limits on all sessions together are divided among them [default: 1]
     #[arg(long, value_name = "COUNT", help_heading = "Endpoints")]
     pub(super) shards: Option<NonZeroU32>,
 

@@ -12,6 +12,7 @@ use super::Server;
 use super::error::BuildError;
 use super::hub::{Hub, Parts, Place};
 use super::life::Life;
+use super::post::Post;
 use super::provision::{DynProvisioner, Provisioner};
 use super::shards::Shards;
 use super::slots::Slots;
@@ -157,8 +158,9 @@ impl<D: Driver> ServerBuilder<D> {
     /// first shard, and moves to that of its principal before the welcome. What [`Limits`](crate::arcp::Limits) allow all sessions
     /// together is divided among the shards; [`max_concurrent`](ServerBuilder::max_concurrent) holds for all of them together.
     ///
-    /// A session sees the jobs of its own shard. So a server with several shards has no operators and no approvers, and a policy
-    /// that [gives](nuncio_core::arcp::Policy::is_private) nobody access to the jobs of others; the default policy does not.
+    /// Principals that may see the jobs of others, such as operators, see those of all shards: their requests are answered by the
+    /// shards that have the jobs, and events cross from one shard to another. After a restart such a subscription ends with a
+    /// `status {phase: "subscription_dropped"}`.
     ///
     /// ```
     /// use nuncio_smol::arcp::journal::MemoryJournal;
@@ -309,11 +311,9 @@ impl<D: Driver> ServerBuilder<D> {
         if let Some(operations) = self.ask_first {
             config.ask_first = operations;
         }
-        if shards > 1 && !config.is_private() {
-            return Err(BuildError::SharedJobs { shards });
-        }
         let specs: Vec<AgentSpec> = self.registry.specs().collect();
         let common = Arc::new(Shards::new(Slots::of(&specs)));
+        let post = Post::new(shards);
         let life = Arc::new(Life::new());
         let agents = Arc::new(Runner::new(self.registry, spawn));
         let pools: Arc<[Arc<dyn PoolSource>]> = self.pools.into();
@@ -337,7 +337,12 @@ impl<D: Driver> ServerBuilder<D> {
                 io,
                 hooks: Arc::<D::Thread>::clone(&hooks),
             };
-            let place = Place { shard, siblings: Arc::<Shards>::clone(&common), life: Arc::clone(&life) };
+            let place = Place {
+                shard,
+                siblings: Arc::<Shards>::clone(&common),
+                post: Arc::clone(&post),
+                life: Arc::clone(&life),
+            };
             let (runtime, restored) = runtime;
             let durable = restored.map_or(0, |restored| restored.last_store);
             let hub = Arc::new(Hub::new(started.clock, runtime, durable, parts, place));

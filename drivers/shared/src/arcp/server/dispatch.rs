@@ -14,8 +14,9 @@ use tracing::{Span, info};
 use super::action::Actions;
 use super::conns::Conns;
 use super::gate::Gate;
+use super::guests::Guests;
 use super::log::{LoggedJob, Refusal};
-use super::peers::{Peer, Peers, RefusedClaim};
+use super::peers::{Peer, Peers};
 use super::provision::{Grant, Revocation};
 use crate::arcp::agent::job::{Attachment, EVENTS_AT_ONCE, Ended, Job};
 use crate::arcp::agent::span;
@@ -34,8 +35,9 @@ pub(crate) struct State {
     /// The machine. Its outputs are dispatched after each input.
     pub(crate) runtime: Runtime,
     gate: Gate,
+    pub(super) guests: Guests,
     pub(super) conns: Conns,
-    peers: Peers,
+    pub(super) peers: Peers,
     /// Jobs whose agents run.
     jobs: HashMap<JobKey, Arc<Job>>,
     /// Delegated jobs whose parents wait for their end.
@@ -68,19 +70,20 @@ pub(super) struct Leaving {
 }
 
 impl State {
-    /// `durable` is the number of the machine's last record that is durable.
-    pub(super) fn new(runtime: Runtime, durable: u64, has_journal: bool, has_provisioner: bool) -> State {
+    /// `durable` is the number of the machine's last record that is durable; `None` without a journal.
+    pub(super) fn new(runtime: Runtime, durable: Option<u64>, has_provisioner: bool, guests: Guests) -> State {
         State {
             lanes: Lanes::new(runtime.config().limits.turn_work),
             agent_lanes: Lanes::new(EVENTS_AT_ONCE),
             runtime,
-            gate: Gate::new(durable),
+            gate: Gate::new(durable.unwrap_or(0)),
+            guests,
             conns: Conns::default(),
             peers: Peers::default(),
             jobs: HashMap::new(),
             awaited: HashMap::new(),
             attachments: HashMap::new(),
-            unrecorded: has_journal.then(Vec::new),
+            unrecorded: durable.map(|_| Vec::new()),
             is_journal_lost: false,
             credentials: has_provisioner,
             complaints: Complaints::new(REFUSALS_PER_SECOND),
@@ -145,11 +148,6 @@ impl State {
         self.conns.remove(conn);
         self.peers.disconnected(conn);
         self.gate.discard(conn);
-    }
-
-    /// Notes why the claim of a connection is refused, for the line about the refusal.
-    pub(super) fn explain(&mut self, conn: ConnId, claim: RefusedClaim) {
-        self.peers.refused(conn, claim);
     }
 
     /// Returns how many lines about refusals were left out since the last one, if there may be another one now.
@@ -259,6 +257,8 @@ impl State {
                 Some(records) => records.push((seq, record)),
                 None => self.gate.committed(seq),
             },
+            Output::Send { conn, frame, .. } if self.guests.has(conn) => self.guests.tell(conn, frame, actions),
+            Output::Close { conn, .. } if self.guests.has(conn) => self.guests.lose(conn, actions),
             Output::Send { conn, frame, .. } => self.tell(conn, actions, |pipe| pipe.push(frame)),
             Output::Reading { conn } => self.tell(conn, actions, Pipe::read_on),
             Output::Close { conn, code, reason } => self.tell(conn, actions, |pipe| pipe.close(code, reason)),
@@ -273,6 +273,12 @@ impl State {
         }
     }
 
+    fn tell_job(&self, job: JobKey, actions: &mut Actions, tell: impl FnOnce(&Job) + 'static) {
+        if let Some(job) = self.jobs.get(&job).cloned() {
+            actions.push(move |_| tell(&job));
+        }
+    }
+
     /// Changes the tables as an event says, and has the rest done once the lock is free: logging too, since a subscriber
     /// may write to a file.
     fn event(&mut self, now: Time, event: Event, actions: &mut Actions) {
@@ -283,6 +289,9 @@ impl State {
                 actions.push(move |host| host.authenticate(conn, claim));
             }
             Event::Locate { conn, resumed } => actions.push(move |host| host.locate(conn, resumed)),
+            Event::Relay { .. } | Event::RelayTaken { .. } | Event::GuestLeft { .. } => {
+                self.guests.post(&event, actions);
+            }
             Event::SlotWanted { agent } => actions.push(move |host| host.want_slot(&agent)),
             Event::SlotFreed { agent } => actions.push(move |host| host.free_slot(&agent)),
             Event::SessionLive { session, conn, principal, dialect, resumed } => {
@@ -331,11 +340,7 @@ impl State {
                     });
                 }
             }
-            Event::Unblocked { job } => {
-                if let Some(job) = self.jobs.get(&job).cloned() {
-                    actions.push(move |_| job.unblock());
-                }
-            }
+            Event::Unblocked { job } => self.tell_job(job, actions, Job::unblock),
             Event::Answered { job, question, answer } => {
                 if let Some(job) = self.jobs.get(&job).cloned() {
                     actions.push(move |_| {
@@ -344,11 +349,7 @@ impl State {
                     });
                 }
             }
-            Event::Noted { job, number } => {
-                if let Some(job) = self.jobs.get(&job).cloned() {
-                    actions.push(move |_| job.noted(number));
-                }
-            }
+            Event::Noted { job, number } => self.tell_job(job, actions, move |job| job.noted(number)),
             Event::Ended { job: key, status, fault, result } => {
                 let budget = self.runtime.job(key).and_then(|view| view.budget.map(Budget::to_json_numbers));
                 let ended = Ended { status, fault, result, budget };

@@ -6,6 +6,7 @@ use nuncio_core::arcp::{Config, Journaling, Resumed, RevocationId, StatusId};
 
 use super::*;
 use crate::arcp::server::action::Host;
+use crate::arcp::server::post::Post;
 
 const NOW: Time = Time(1_700_000_000_000_000);
 
@@ -38,7 +39,7 @@ fn state() -> State {
     let mut config = Config::default();
     config.journal = Journaling::Kept;
     config.operators.insert("alice".to_owned());
-    State::new(Runtime::new(config, [7; 32], NOW), 0, true, false)
+    State::new(Runtime::new(config, [7; 32], NOW), Some(0), false, Guests::new(0, Post::new(1)))
 }
 
 impl State {

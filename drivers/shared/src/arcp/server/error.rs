@@ -28,15 +28,6 @@ pub enum BuildError {
         /// The number of shards.
         shards: u32,
     },
-    /// The policy gives principals access to the jobs of others, or there are operators or approvers, and the jobs are in several
-    /// shards.
-    #[error(
-        "the server has {shards} shards, and a session sees the jobs of one of them, but operators, approvers or the policy may see the jobs of all principals; use one shard, or the policy SamePrincipal without operators and approvers"
-    )]
-    SharedJobs {
-        /// The number of shards.
-        shards: u32,
-    },
     /// The system has refused a thread or random numbers.
     #[error("the system refused: {0}")]
     System(#[source] io::Error),

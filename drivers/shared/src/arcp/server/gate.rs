@@ -218,7 +218,11 @@ fn is_unrecorded(output: &Output) -> bool {
     let Output::Event { event, .. } = output else { return false };
     matches!(
         event,
-        Event::Authenticate { .. } | Event::Locate { .. } | Event::RefusedFrame { .. } | Event::Status { .. }
+        Event::Authenticate { .. }
+            | Event::Locate { .. }
+            | Event::RefusedFrame { .. }
+            | Event::Relay { .. }
+            | Event::Status { .. }
     )
 }
 

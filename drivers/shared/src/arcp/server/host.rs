@@ -103,7 +103,7 @@ async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
     let answered = match &verdict {
         Ok(principal) => hub.siblings.admit(&hub, conn, principal.as_str()),
         Err(rejection) => hub.run(|state, now| {
-            state.explain(conn, RefusedClaim { client: Some(client), reason: explanation.text() });
+            state.peers.refused(conn, RefusedClaim { client: Some(client), reason: explanation.text() });
             state.runtime.reject(now, conn, rejection.fault())
         }),
     };

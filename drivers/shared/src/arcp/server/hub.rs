@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_lite::future::or;
+use futures_lite::future::{or, yield_now};
 use nuncio_core::arcp::{ConnId, Record, Refused, Resumed, Runtime};
 use nuncio_core::time::Time;
 use nuncio_link::LinkOptions;
@@ -11,7 +11,9 @@ use tracing::{Span, warn};
 
 use super::action::{Actions, Host};
 use super::dispatch::State;
+use super::guests::Guests;
 use super::life::Life;
+use super::post::Post;
 use super::provision::DynProvisioner;
 use super::relocation::Relocation;
 use super::status::PoolSource;
@@ -36,6 +38,7 @@ pub(crate) struct Hub {
     /// Its number among the shards of the server, from 0 on.
     shard: u32,
     pub(super) siblings: Arc<dyn Siblings>,
+    post: Arc<Post>,
     pub(super) life: Arc<Life>,
 }
 
@@ -43,6 +46,7 @@ pub(crate) struct Hub {
 pub(super) struct Place {
     pub(super) shard: u32,
     pub(super) siblings: Arc<dyn Siblings>,
+    pub(super) post: Arc<Post>,
     pub(super) life: Arc<Life>,
 }
 
@@ -94,10 +98,12 @@ pub(super) trait Siblings: Send + Sync {
 impl Hub {
     /// `durable` is the number of the machine's last record that is durable.
     pub(super) fn new(clock: Clock, runtime: Runtime, durable: u64, parts: Parts, place: Place) -> Hub {
-        let mut state = State::new(runtime, durable, parts.journal.is_some(), parts.provisioner.is_some());
+        let Place { shard, siblings, post, life } = place;
+        let durable = parts.journal.is_some().then_some(durable);
+        let guests = Guests::new(shard, Arc::clone(&post));
+        let mut state = State::new(runtime, durable, parts.provisioner.is_some(), guests);
         state.begin_clock(clock.read());
-        let Place { shard, siblings, life } = place;
-        Hub { state: Turnstile::new(state), clock, parts, timer: Signal::default(), shard, siblings, life }
+        Hub { state: Turnstile::new(state), clock, parts, timer: Signal::default(), shard, siblings, post, life }
     }
 
     /// Returns its number among the shards of the server, from 0 on.
@@ -198,6 +204,16 @@ impl Hub {
     /// Whether no job is left, after the machine was told to shut down.
     pub(super) fn is_drained(&self) -> bool {
         self.state.lock().is_drained()
+    }
+
+    /// Hands the machine what other shards send, until the server has ended.
+    pub(super) async fn read_post(self: Arc<Self>) {
+        while !self.life.stopped.is_cancelled() {
+            or(self.life.stopped.cancelled(), self.post.arrived(self.shard)).await;
+            while self.run(|state, now| state.guests.read_post(&mut state.runtime, now)) {
+                yield_now().await;
+            }
+        }
     }
 
     /// Hands the machine its deadlines, until the server has ended.

@@ -17,12 +17,14 @@ mod conns;
 pub(crate) mod dispatch;
 mod error;
 mod gate;
+mod guests;
 mod host;
 pub(crate) mod hub;
 mod life;
 mod listen;
 mod log;
 mod peers;
+mod post;
 mod provision;
 mod relocation;
 mod serve;
@@ -112,6 +114,9 @@ impl<D: Driver> Server<D> {
         let inner = Inner { hubs, config, restored };
         for hub in &inner.hubs {
             hub.parts.io.spawn(Box::pin(Arc::clone(hub).keep_time()));
+            if inner.hubs.len() > 1 {
+                hub.parts.io.spawn(Box::pin(Arc::clone(hub).read_post()));
+            }
             // A restored runtime has outputs already.
             hub.run(|_, _| ());
         }

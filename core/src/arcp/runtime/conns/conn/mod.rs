@@ -52,6 +52,8 @@ pub(crate) enum Unnumbered {
 #[derive(Clone, Debug)]
 pub(crate) struct Conn {
     via: Via,
+    /// Whether it carries a session of another runtime.
+    guest: bool,
     /// Its position among all connections that were opened.
     place: Place,
     /// The dialect that the peer has asked for.
@@ -90,6 +92,7 @@ impl Conn {
     pub(super) fn new(via: Via, place: Place, now: Time) -> Conn {
         Conn {
             via,
+            guest: false,
             place,
             wanted: None,
             recognised: Dialect::SPEC,
@@ -116,6 +119,17 @@ impl Conn {
             stall_deadline: Deadline::new(Timer::Stall),
             linger_deadline: Deadline::new(Timer::Linger),
         }
+    }
+
+    /// Marks it as the connection of a session of another runtime.
+    pub(super) fn into_guest(mut self) -> Conn {
+        self.guest = true;
+        self
+    }
+
+    /// Whether it carries a session of another runtime.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.guest
     }
 
     pub(crate) fn via(&self) -> Via {

@@ -45,6 +45,16 @@ impl Conn {
         self.pause.end_listing()
     }
 
+    /// Stops reading until other runtimes have answered; returns whether it was read before.
+    pub(crate) fn begin_inquiry(&mut self) -> bool {
+        self.pause.begin_inquiry()
+    }
+
+    /// Other runtimes have answered; returns whether it is read again.
+    pub(crate) fn end_inquiry(&mut self) -> bool {
+        self.pause.end_inquiry()
+    }
+
     /// Resumes reading if enough replies were sent, and if submits that it waited for are `answered`. Returns whether it
     /// does.
     pub(crate) fn resume_reading(&mut self, answered: impl FnOnce(SessionKey) -> bool, limits: &Limits) -> bool {

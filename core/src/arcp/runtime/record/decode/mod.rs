@@ -50,6 +50,7 @@ impl Record {
             "job_noted" => read::<RawNoted<'_>>(text)?.record(),
             "watching" => read::<RawWatching<'_>>(text)?.record(),
             "unwatched" => read(text).map(|RawUnwatched { session, job }| Record::Unwatched { session, job }),
+            "watching_elsewhere" => read::<RawElsewhere<'_>>(text)?.record(),
             "job_event" => read::<RawEvent<'_>>(text)?.record(),
             "session_event" => read::<RawShown<'_>>(text)?.record(),
             "job_doomed" => read(text).map(|RawDoomed { job, cancelled }| Record::JobDoomed { job, cancelled }),
@@ -87,6 +88,27 @@ struct RawDetached {
     at: u64,
     #[serde(default)]
     goodbye: bool,
+}
+
+#[derive(Deserialize)]
+struct RawElsewhere<'a> {
+    session: SessionUlid,
+    #[serde(borrow)]
+    jobs: Vec<RawAbout<'a>>,
+}
+
+#[derive(Deserialize)]
+struct RawAbout<'a> {
+    job: JobUlid,
+    #[serde(borrow)]
+    trace: Text<'a>,
+}
+
+impl RawElsewhere<'_> {
+    fn record(self) -> Result<Record, RecordError> {
+        let jobs = self.jobs.iter().map(|about| Ok((about.job, trace(&about.trace)?)));
+        Ok(Record::WatchingElsewhere { session: self.session, jobs: jobs.collect::<Result<_, _>>()? })
+    }
 }
 
 #[derive(Deserialize)]

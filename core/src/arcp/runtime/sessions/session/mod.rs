@@ -1,10 +1,12 @@
-//! One session: its principal, connection, tokens and submits. `events.rs` has its event log, and `watching.rs` the
-//! jobs that it watches.
+//! One session: its principal, connection, tokens and submits. `events.rs` has its event log, `watching.rs` the jobs that it
+//! watches, and `elsewhere.rs` those of other runtimes.
 
+mod elsewhere;
 pub(crate) mod events;
 mod submits;
 mod watching;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -16,6 +18,7 @@ use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, JobKey, SessionKey};
 use crate::arcp::runtime::memory::{Charge, Holder, Holding};
+use crate::arcp::runtime::sessions::elsewhere::Elsewhere;
 use crate::arcp::runtime::sessions::log::{Entry, Log};
 use crate::arcp::runtime::sessions::state::SessionState;
 use crate::arcp::runtime::sessions::watches::Watches;
@@ -40,6 +43,7 @@ pub(crate) struct Opening {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts beside the state")]
 pub(crate) struct Session {
     id: SessionUlid,
     principal: Arc<str>,
@@ -62,6 +66,10 @@ pub(crate) struct Session {
     /// Whether the journal was asked for its events and has not answered.
     fetching: bool,
     watches: Watches,
+    /// Its part in other runtimes, once it has one.
+    elsewhere: Option<Box<Elsewhere>>,
+    /// Whether it is a session of another runtime.
+    guest: bool,
     /// Jobs whose agents wait for space in the log.
     blocked: BTreeSet<JobKey>,
     /// Jobs of this session that have not ended.
@@ -101,6 +109,8 @@ impl Session {
             recorded_ack: None,
             fetching: false,
             watches: Watches::default(),
+            elsewhere: None,
+            guest: false,
             blocked: BTreeSet::new(),
             jobs: 0,
             unanswered: 0,
@@ -108,6 +118,12 @@ impl Session {
             lapse: Deadline::new(Timer::ResumeWindow),
             closed: false,
         }
+    }
+
+    /// Marks it as a session of another runtime.
+    pub(super) fn into_guest(mut self) -> Session {
+        self.guest = true;
+        self
     }
 
     pub(crate) fn id(&self) -> SessionUlid {
@@ -277,7 +293,7 @@ impl Session {
 
     /// Whether anything is going on that its client has a handle of.
     pub(crate) fn is_busy(&self) -> bool {
-        self.jobs > 0 || self.unanswered > 0 || self.watched_len() > 0
+        self.jobs > 0 || self.unanswered > 0 || self.watched_len() > 0 || self.watched_of_others() > 0
     }
 
     /// Jobs of this session that have not ended.
@@ -327,7 +343,8 @@ impl Session {
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.log.bytes_held() + self.submits.bytes_held() + self.watches.len() * 256 + 512
+        let elsewhere = self.elsewhere.as_ref().map_or(0, |elsewhere| elsewhere.held());
+        self.log.bytes_held() + self.submits.bytes_held() + self.watches.len() * 256 + elsewhere + 512
     }
 }
 
@@ -337,7 +354,7 @@ impl Holder for Session {
     }
 
     fn holding(&self) -> Holding {
-        Holding { bytes: self.held() + self.waiting, watched: self.watches.others(), ..Holding::default() }
+        Holding { bytes: self.held() + self.waiting, watched: self.watched_of_others(), ..Holding::default() }
     }
 
     fn charge(&self) -> &Charge {

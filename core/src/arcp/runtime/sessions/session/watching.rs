@@ -41,11 +41,6 @@ impl Session {
         self.watches.len()
     }
 
-    /// Watched jobs that are not its own.
-    pub(crate) fn watched_of_others(&self) -> usize {
-        self.watches.others()
-    }
-
     /// Returns the watched jobs whose events are sent live.
     pub(crate) fn watched_live(&self) -> impl Iterator<Item = JobKey> {
         self.watches.live()

@@ -45,6 +45,7 @@ struct OpenSession {
     /// The numbers of the last record of each kind.
     token: u64,
     detached: u64,
+    elsewhere: u64,
     ack: u64,
     /// The jobs whose events it has received.
     jobs: BTreeMap<JobUlid, Shown>,
@@ -94,6 +95,7 @@ impl Retention {
             }
             Record::SessionToken(_) => self.update(record, |session| session.token = seq),
             Record::SessionDetached { .. } => self.update(record, |session| session.detached = seq),
+            Record::WatchingElsewhere { .. } => self.update(record, |session| session.elsewhere = seq),
             Record::Acknowledged { seq: acked, .. } => self.update(record, |session| {
                 session.ack = seq;
                 session.acked = session.acked.max(*acked);
@@ -261,6 +263,7 @@ impl Retention {
             }
             Record::SessionToken(_) => session().is_some_and(|session| session.token == seq),
             Record::SessionDetached { .. } => session().is_some_and(|session| session.detached == seq),
+            Record::WatchingElsewhere { .. } => session().is_some_and(|session| session.elsewhere == seq),
             Record::Acknowledged { .. } => session().is_some_and(|session| session.ack == seq),
             Record::SessionClosed { .. } => self.parts_of_session(record).is_some_and(|parts| parts.begins > 0),
             Record::CredentialsAnswered { job } => self.over.asked.contains(job),

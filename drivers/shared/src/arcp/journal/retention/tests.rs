@@ -71,3 +71,22 @@ fn what_was_spent_stays_until_the_job_that_may_be_run_again_has_ended() {
     assert_eq!(spent(&left(&all)), 2);
     assert_eq!(left(&[&all[..], &[ended(JOB), forgotten(JOB)]].concat()), []);
 }
+
+/// Only the last of them counts.
+#[test]
+fn what_a_session_watches_elsewhere_stays_until_it_watches_something_else_or_is_closed() {
+    const SESSION: &str = "sess_01J00000000000000000000003";
+    let opened = record(&format!(
+        r#"{{"v":1,"t":"session_opened","session":"{SESSION}","principal":"p","features":[],
+            "token":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","at":1}}"#
+    ));
+    let watching = |job: &str| {
+        record(&format!(
+            r#"{{"v":1,"t":"watching_elsewhere","session":"{SESSION}","jobs":[{{"job":"{job}","trace":"{TRACE}"}}]}}"#
+        ))
+    };
+    let closed = record(&format!(r#"{{"v":1,"t":"session_closed","session":"{SESSION}"}}"#));
+    let all = [opened.clone(), watching(JOB), watching(CHILD)];
+    assert_eq!(left(&all), [opened, watching(CHILD)]);
+    assert_eq!(left(&[&all[..], &[closed]].concat()), []);
+}

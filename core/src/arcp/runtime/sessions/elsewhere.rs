@@ -1,0 +1,128 @@
+//! The jobs of other runtimes of the host that a session watches, and their frames that were not taken into its log yet (ours).
+//!
+//! ```text
+//!  job.subscribed of another runtime -> watched -> its frames arrive -> the log takes them as it has room -> the terminal
+//! ```
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::arcp::runtime::host::ConnId;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::About;
+use crate::trace::TraceId;
+
+/// The bytes that a frame holds besides its payload.
+const ARRIVAL_BYTES: usize = 96;
+/// The bytes that a watched job holds.
+const WATCHED_BYTES: usize = 320;
+
+/// A watched job.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) trace_id: TraceId,
+    pub(crate) head: Arc<str>,
+    /// The number of the runtime that has it; `None` if that is not known any more, as after a restart.
+    from: Option<u32>,
+}
+
+/// A frame that has arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) from: u32,
+    pub(crate) about: About,
+    pub(crate) kind: Arrived,
+}
+
+/// What has arrived.
+#[derive(Clone, Debug)]
+pub(crate) enum Arrived {
+    /// A numbered frame: its type and payload.
+    Frame(&'static str, Bytes),
+    /// The answer to a subscribe that came on a connection, with its request and payload.
+    Subscribed(ConnId, Box<str>, Bytes),
+    /// The end of the subscription.
+    Dropped,
+}
+
+impl Arrival {
+    /// The bytes of its payload.
+    pub(crate) fn payload_len(&self) -> usize {
+        match &self.kind {
+            Arrived::Frame(_, payload) | Arrived::Subscribed(_, _, payload) => payload.len(),
+            Arrived::Dropped => 0,
+        }
+    }
+}
+
+/// What a session has to do with other runtimes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Elsewhere {
+    watched: BTreeMap<JobUlid, Watched>,
+    arrived: VecDeque<Arrival>,
+    bytes: usize,
+}
+
+impl Elsewhere {
+    /// Watches a job of a runtime from now on.
+    pub(crate) fn watch(&mut self, about: About, head: Arc<str>, from: Option<u32>) {
+        self.watched.insert(about.job, Watched { trace_id: about.trace_id, head, from });
+    }
+
+    /// Stops watching a job. Returns whether it was watched.
+    pub(crate) fn unwatch(&mut self, job: JobUlid) -> bool {
+        self.watched.remove(&job).is_some()
+    }
+
+    /// Returns a watched job.
+    pub(crate) fn watched(&self, job: JobUlid) -> Option<&Watched> {
+        self.watched.get(&job)
+    }
+
+    /// Returns the newest of the watched jobs.
+    pub(crate) fn newest(&self) -> Option<(About, Arc<str>)> {
+        let (job, watched) = self.watched.last_key_value()?;
+        Some((About { job: *job, trace_id: watched.trace_id }, Arc::clone(&watched.head)))
+    }
+
+    /// Returns the watched jobs, in the order of their ids.
+    pub(crate) fn jobs(&self) -> Vec<(JobUlid, TraceId)> {
+        self.watched.iter().map(|(job, watched)| (*job, watched.trace_id)).collect()
+    }
+
+    /// Returns the watched jobs of a runtime, or all whose runtime is not known.
+    pub(crate) fn jobs_of(&self, from: Option<u32>) -> Vec<JobUlid> {
+        self.watched.iter().filter(|(_, watched)| watched.from == from).map(|(job, _)| *job).collect()
+    }
+
+    /// The number of the watched jobs.
+    pub(crate) fn len(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// Adds a frame that has arrived.
+    pub(crate) fn arrive(&mut self, arrival: Arrival) {
+        self.bytes += arrival.payload_len() + ARRIVAL_BYTES;
+        self.arrived.push_back(arrival);
+    }
+
+    /// Returns the first frame that has arrived, which the log has not taken.
+    pub(crate) fn first(&self) -> Option<&Arrival> {
+        self.arrived.front()
+    }
+
+    /// Removes the first frame that has arrived.
+    pub(crate) fn take(&mut self) -> Option<Arrival> {
+        let arrival = self.arrived.pop_front()?;
+        self.bytes -= arrival.payload_len() + ARRIVAL_BYTES;
+        Some(arrival)
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.bytes + self.watched.len() * WATCHED_BYTES
+    }
+}
