@@ -4,6 +4,7 @@ mod approvals;
 mod cap;
 mod caracal;
 mod drivers;
+mod elsewhere;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,12 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
 
 /// Returns all mistakes.
 pub fn all() -> impl Iterator<Item = &'static Mutation> {
-    ARCP.iter().chain(&approvals::APPROVALS).chain(&cap::CAP).chain(&caracal::CARACAL).chain(&drivers::DRIVERS)
+    ARCP.iter()
+        .chain(&approvals::APPROVALS)
+        .chain(&cap::CAP)
+        .chain(&caracal::CARACAL)
+        .chain(&drivers::DRIVERS)
+        .chain(&elsewhere::ELSEWHERE)
 }
 
 /// The mistakes in ARCP.

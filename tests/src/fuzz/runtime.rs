@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use nuncio_core::arcp::{
-    AgentSpec, Body, BusLink, BusStatus, Chunk, Config, ConnId, Event, HostStatus, JobFailure, JobKey, JobResult,
-    JournalStatus, Json, Output, PoolAgentStatus, PoolStatus, Runtime, Via,
+    AgentSpec, Body, BusLink, BusStatus, Chunk, Config, ConnId, Event, Guest, HostStatus, JobFailure, JobKey,
+    JobResult, JournalStatus, Json, Output, PoolAgentStatus, PoolStatus, Runtime, Via,
 };
 use nuncio_core::time::Time;
 
@@ -25,13 +26,16 @@ struct Host {
     last: BTreeMap<ConnId, u64>,
     writes_held: bool,
     started: u32,
+    /// The last session that has asked other runtimes.
+    guest: Option<Guest>,
 }
 
 impl Host {
-    fn new(small: bool) -> Host {
+    fn new(small: bool, shards: u32) -> Host {
         let now = Time(1_779_000_000_000_000);
         let mut config = Config::default().with(|config| {
             config.provisioner = true;
+            config.shards = shards;
             config.operators.insert("bob".to_owned());
         });
         if small {
@@ -71,6 +75,7 @@ impl Host {
             last: BTreeMap::new(),
             writes_held: false,
             started: 0,
+            guest: None,
         }
     }
 
@@ -119,6 +124,7 @@ impl Host {
             Event::Revoke { revocation, .. } => {
                 let _ = self.runtime.revoked(self.now, revocation);
             }
+            Event::Relay { guest, .. } => self.guest = Some(guest),
             Event::Status { request } => {
                 let host = self.status();
                 self.runtime.tell_status(self.now, request, &host).expect("the operator is waiting for this answer");
@@ -147,6 +153,7 @@ impl Host {
     /// Runs a command, which is a line that begins with `!`, for what frames cannot express.
     fn command(&mut self, what: u8, text: &[u8]) {
         let job = self.running.last().copied();
+        let guest = self.guest.as_ref();
         match (what, job) {
             (b'0'..=b'9', _) => self.now = self.now.plus_millis(100 << (what - b'0')),
             (b'm', _) => {
@@ -194,6 +201,18 @@ impl Host {
                 );
                 self.running.pop();
             }
+            (b'g', _) => self.conn = guest.map_or(self.conn, |guest| self.runtime.open_guest(self.now, guest)),
+            (b'R', _) => {
+                if let Some(session) = guest.map(Guest::session) {
+                    let frame = Bytes::from(self.ids.insert(text));
+                    self.runtime.handle_relayed(self.now, 1, session, &frame);
+                }
+            }
+            (b'L', _) => {
+                if let Some(session) = guest.map(Guest::session) {
+                    self.runtime.handle_guest_lost(self.now, 1, session);
+                }
+            }
             (b'd', _) => self.runtime.shutdown(self.now),
             _ => {}
         }
@@ -222,10 +241,11 @@ impl Host {
 /// The runtime does not panic, sends complete frames within the limit, numbers events without a gap, and keeps its
 /// memory bounded.
 ///
-/// The first byte selects whether a session is already open and whether the limits are small.
+/// The first byte selects whether a session is already open, whether the limits are small, and whether there is another
+/// runtime, whose frames are made up.
 pub fn runtime_frames(data: &[u8]) {
     let Some((first, data)) = data.split_first() else { return };
-    let mut host = Host::new(first & 2 != 0);
+    let mut host = Host::new(first & 2 != 0, if first & 4 == 0 { 1 } else { 2 });
     if first & 1 == 0 {
         host.line(HELLO);
     }
