@@ -119,7 +119,7 @@ pub(crate) fn strings<'a>(items: impl Iterator<Item = &'a str>) -> String {
 pub(crate) fn without_member(object: &str, name: &str) -> Option<String> {
     let Members(members) = serde_json::from_str(object).ok()?;
     let kept = members.iter().filter(|(key, _)| key.as_str() != name);
-    Some(kept.fold(Object::new(), |object, (key, value)| object.json(key.as_str(), value.get())).close())
+    Some(kept.fold(Object::new(), |object, (key, value)| object.named(key.as_str(), value.get())).close())
 }
 
 /// Returns a member name that occurs twice in a JSON object, if there is one. Any other text has none.
@@ -168,23 +168,22 @@ impl Object {
         Object { out }
     }
 
-    fn key(&mut self, key: &str) {
-        if self.out.len() > 1 {
-            self.out.push(',');
-        }
-        push_json_str(&mut self.out, key);
-        self.out.push(':');
+    /// Adds a key of the protocol, none of which needs escapes.
+    fn key(&mut self, key: &'static str) {
+        self.out.push_str(if self.out.len() > 1 { ",\"" } else { "\"" });
+        self.out.push_str(key);
+        self.out.push_str("\":");
     }
 
     /// Adds a string.
-    pub(crate) fn text(mut self, key: &str, value: &str) -> Object {
+    pub(crate) fn text(mut self, key: &'static str, value: &str) -> Object {
         self.key(key);
         push_json_str(&mut self.out, value);
         self
     }
 
     /// Adds a string that needs no escapes, such as an id or a timestamp.
-    pub(crate) fn plain(mut self, key: &str, value: impl fmt::Display) -> Object {
+    pub(crate) fn plain(mut self, key: &'static str, value: impl fmt::Display) -> Object {
         self.key(key);
         self.out.push('"');
         // Writing to a String cannot fail.
@@ -193,22 +192,42 @@ impl Object {
         self
     }
 
+    /// As [`Object::plain`], without `fmt`: `push` appends the text. It is for what every job has.
+    pub(crate) fn pushed(mut self, key: &'static str, push: impl FnOnce(&mut String)) -> Object {
+        self.key(key);
+        self.out.push('"');
+        push(&mut self.out);
+        self.out.push('"');
+        self
+    }
+
+    /// Adds JSON text under a name that may need escapes.
+    pub(crate) fn named(mut self, name: &str, json: &str) -> Object {
+        if self.out.len() > 1 {
+            self.out.push(',');
+        }
+        push_json_str(&mut self.out, name);
+        self.out.push(':');
+        self.out.push_str(&on_one_line(json));
+        self
+    }
+
     /// Adds a value whose display form is JSON: a number, a boolean or `null`.
-    pub(crate) fn value(mut self, key: &str, value: impl fmt::Display) -> Object {
+    pub(crate) fn value(mut self, key: &'static str, value: impl fmt::Display) -> Object {
         self.key(key);
         let _ = write!(self.out, "{value}");
         self
     }
 
     /// Adds JSON text; raw line breaks in it become spaces.
-    pub(crate) fn json(mut self, key: &str, json: &str) -> Object {
+    pub(crate) fn json(mut self, key: &'static str, json: &str) -> Object {
         self.key(key);
         self.out.push_str(&on_one_line(json));
         self
     }
 
     /// Adds JSON text that belongs to a user, if there is any.
-    pub(crate) fn raw(self, key: &str, value: Option<&RawValue>) -> Object {
+    pub(crate) fn raw(self, key: &'static str, value: Option<&RawValue>) -> Object {
         match value {
             Some(value) => self.json(key, value.get()),
             None => self,
@@ -216,7 +235,7 @@ impl Object {
     }
 
     /// Adds a string, if there is one.
-    pub(crate) fn opt_text(self, key: &str, value: Option<&str>) -> Object {
+    pub(crate) fn opt_text(self, key: &'static str, value: Option<&str>) -> Object {
         match value {
             Some(value) => self.text(key, value),
             None => self,
@@ -224,7 +243,7 @@ impl Object {
     }
 
     /// Adds a string that needs no escapes, if there is one.
-    pub(crate) fn opt_plain(self, key: &str, value: Option<impl fmt::Display>) -> Object {
+    pub(crate) fn opt_plain(self, key: &'static str, value: Option<impl fmt::Display>) -> Object {
         match value {
             Some(value) => self.plain(key, value),
             None => self,
@@ -232,7 +251,7 @@ impl Object {
     }
 
     /// Adds a value whose display form is JSON, if there is one.
-    pub(crate) fn opt_value(self, key: &str, value: Option<impl fmt::Display>) -> Object {
+    pub(crate) fn opt_value(self, key: &'static str, value: Option<impl fmt::Display>) -> Object {
         match value {
             Some(value) => self.value(key, value),
             None => self,
@@ -240,7 +259,7 @@ impl Object {
     }
 
     /// Adds JSON text, if there is any.
-    pub(crate) fn opt_json(self, key: &str, value: Option<&str>) -> Object {
+    pub(crate) fn opt_json(self, key: &'static str, value: Option<&str>) -> Object {
         match value {
             Some(value) => self.json(key, value),
             None => self,
@@ -248,7 +267,7 @@ impl Object {
     }
 
     /// Adds a string that needs no escapes, or `null` if there is none.
-    pub(crate) fn null_or_plain(self, key: &str, value: Option<impl fmt::Display>) -> Object {
+    pub(crate) fn null_or_plain(self, key: &'static str, value: Option<impl fmt::Display>) -> Object {
         match value {
             Some(value) => self.plain(key, value),
             None => self.value(key, "null"),
@@ -271,14 +290,51 @@ pub(crate) fn on_one_line(json: &str) -> Cow<'_, str> {
     }
 }
 
+/// The digits of the largest `u64`.
+pub(crate) const MAX_DIGITS: usize = 20;
+
+/// Writes a number into a buffer. Every event has one, so this does without `fmt`.
+pub(crate) fn decimal(mut number: u64, buffer: &mut [u8; MAX_DIGITS]) -> &str {
+    let mut from = MAX_DIGITS;
+    for (at, place) in buffer.iter_mut().enumerate().rev() {
+        *place = b'0' | u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        from = at;
+        if number == 0 {
+            break;
+        }
+    }
+    // They are digits.
+    core::str::from_utf8(buffer.get(from..).unwrap_or_default()).unwrap_or_default()
+}
+
 /// Appends `text` to `out` as a JSON string.
 pub(crate) fn push_json_str(out: &mut String, text: &str) {
-    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    // Without a branch for each byte, so that many are read at a time.
+    let plain = text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\'));
     if plain {
         out.push('"');
         out.push_str(text);
         out.push('"');
     } else {
         out.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_fmt_writes_them() {
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            assert_eq!(decimal(number, &mut [0; MAX_DIGITS]), number.to_string());
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_user_is_escaped() {
+        let object = Object::new().value("n", 1).named("a\"b", "[1,\n2]").pushed("w", |out| out.push('x'));
+        assert_eq!(object.close(), r#"{"n":1,"a\"b":[1, 2],"w":"x"}"#);
     }
 }

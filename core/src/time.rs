@@ -90,18 +90,23 @@ impl Time {
 
     /// Returns this time as RFC 3339 in UTC with milliseconds and `Z`, the form of every timestamp that Nuncio sends.
     pub fn to_rfc3339(self) -> String {
+        let mut out = String::with_capacity(24);
+        self.push_rfc3339(&mut out);
+        out
+    }
+
+    /// Appends what [`Time::to_rfc3339`] returns.
+    pub(crate) fn push_rfc3339(self, out: &mut String) {
         let since = SignedDuration::from_millis(i64::try_from(self.millis()).unwrap_or(i64::MAX));
         let at = EPOCH.saturating_add(since);
         let (date, time) = (at.date(), at.time());
-        let mut out = String::with_capacity(24);
-        push_digits(&mut out, date.year().unsigned_abs().into(), 4, '-');
-        push_digits(&mut out, date.month().unsigned_abs().into(), 2, '-');
-        push_digits(&mut out, date.day().unsigned_abs().into(), 2, 'T');
-        push_digits(&mut out, time.hour().unsigned_abs().into(), 2, ':');
-        push_digits(&mut out, time.minute().unsigned_abs().into(), 2, ':');
-        push_digits(&mut out, time.second().unsigned_abs().into(), 2, '.');
-        push_digits(&mut out, time.millisecond().unsigned_abs().into(), 3, 'Z');
-        out
+        push_digits(out, date.year().unsigned_abs().into(), 4, '-');
+        push_digits(out, date.month().unsigned_abs().into(), 2, '-');
+        push_digits(out, date.day().unsigned_abs().into(), 2, 'T');
+        push_digits(out, time.hour().unsigned_abs().into(), 2, ':');
+        push_digits(out, time.minute().unsigned_abs().into(), 2, ':');
+        push_digits(out, time.second().unsigned_abs().into(), 2, '.');
+        push_digits(out, time.millisecond().unsigned_abs().into(), 3, 'Z');
     }
 }
 

@@ -42,6 +42,14 @@ impl TraceId {
         TraceId::parse(text).or_else(|| Some(TraceParent::parse(text)?.trace_id))
     }
 
+    /// Appends the text of the id.
+    pub(crate) fn push_to(self, out: &mut String) {
+        let mut digits = [0; 32];
+        put_hex(&mut digits, &self.0);
+        // They are ASCII.
+        out.push_str(core::str::from_utf8(&digits).unwrap_or_default());
+    }
+
     /// Returns the bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -4,7 +4,7 @@
 mod caracal;
 mod client;
 mod lease;
-mod server;
+pub(crate) mod server;
 
 use std::fmt;
 
@@ -25,11 +25,23 @@ impl fmt::Display for HotPath {
 const AMONG: &str =
     "a keyed job of one of 64 sessions, among so many live sessions, jobs, keys, deadlines and subscriptions";
 
-pub(crate) const PATHS: [HotPath; 14] = [
+pub(crate) const PATHS: [HotPath; 16] = [
     HotPath {
         name: "job",
         once: "a submit is accepted, emits one event and returns a result",
         run: server::jobs,
+        times: 500,
+    },
+    HotPath {
+        name: "frames4",
+        once: "a submit is accepted, runs and returns a result: 4 frames in and out",
+        run: |times| server::frames(times, 1),
+        times: 500,
+    },
+    HotPath {
+        name: "frames13",
+        once: "the same with 10 events: 13 frames in and out",
+        run: |times| server::frames(times, 10),
         times: 500,
     },
     HotPath { name: "keyed", once: "the same, with an idempotency key", run: server::keyed_jobs, times: 500 },

@@ -10,8 +10,8 @@ const START: Time = Time(1_795_219_200_000_000);
 /// What the agent does with its jobs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Agent {
-    /// It emits one event and returns a result.
-    Ends,
+    /// It emits so many events and returns a result.
+    Ends(usize),
     /// It goes on.
     Stays,
 }
@@ -30,6 +30,8 @@ struct Server {
     resume: Option<(String, String)>,
     /// Bytes of the frames that were sent.
     sent: usize,
+    /// The frames that were handed in, and that were sent.
+    frames: usize,
 }
 
 impl Server {
@@ -42,7 +44,8 @@ impl Server {
         let mut runtime = Runtime::new(config, [7; 32], START);
         runtime.register(AgentSpec::new("echo")).expect("the name is valid");
         let conn = runtime.handle_open(START, Via::Loopback);
-        let mut server = Server { runtime, conn, agent, job: None, accepted: None, now: START, resume: None, sent: 0 };
+        let mut server =
+            Server { runtime, conn, agent, job: None, accepted: None, now: START, resume: None, sent: 0, frames: 0 };
         server.frame(HELLO);
         server
     }
@@ -57,6 +60,7 @@ impl Server {
     /// Passes one frame to the runtime, and handles all that follows from it.
     fn frame(&mut self, text: &str) {
         self.now = self.now.plus_micros(10);
+        self.frames += 1;
         self.runtime.handle_frame(self.now, self.conn, text.as_bytes());
         self.drain();
     }
@@ -74,6 +78,7 @@ impl Server {
                         }
                         sent += 1;
                         self.sent += frame.len();
+                        self.frames += 1;
                         self.remember(&frame);
                     }
                     Output::Close { reason, .. } => panic!("the connection is closed: {reason}"),
@@ -111,8 +116,10 @@ impl Server {
             Event::Submitted { job, .. } => self.runtime.start(now, job, Vec::new()).expect("it was asked"),
             Event::Start { job } => {
                 self.job = Some(job);
-                if self.agent == Agent::Ends {
-                    self.emit(job, &Body::log("info", "echo started", None));
+                if let Agent::Ends(events) = self.agent {
+                    for _ in 0..events {
+                        self.emit(job, &Body::log("info", "echo started", None));
+                    }
                     let result = Json::from_string(r#"{"echoed":{"n":1}}"#.to_owned()).expect("it is JSON");
                     self.runtime.finish(now, job, JobResult::Inline(&result)).expect("the job runs");
                 }
@@ -138,11 +145,22 @@ fn ack(seq: usize) -> String {
     format!(r#"{{"arcp":"1.1","id":"a{seq}","type":"session.ack","payload":{{"last_processed_seq":{seq}}}}}"#)
 }
 
-/// Events of a job that a session is sent: one in the log, and its result.
-const EVENTS: usize = 2;
+/// Numbered frames of a job that a session is sent: that it runs, one of the agent, and its result.
+const EVENTS: usize = 3;
+
+/// Runs jobs of which a session is sent so many events: the first one says that the job runs, the others are the agent's.
+/// Each is one frame in, its submit, and `events + 2` out.
+pub(crate) fn frames(times: usize, events: usize) {
+    let mut server = Server::new(Agent::Ends(events - 1));
+    let before = server.frames;
+    for number in 1..=times {
+        server.frame(&submit(number, ""));
+    }
+    assert_eq!(server.frames - before, times * (events + 3), "each job has all of its frames");
+}
 
 pub(crate) fn jobs(times: usize) {
-    let mut server = Server::new(Agent::Ends);
+    let mut server = Server::new(Agent::Ends(1));
     for number in 1..=times {
         server.frame(&submit(number, ""));
         if number % 64 == 0 {
@@ -153,7 +171,7 @@ pub(crate) fn jobs(times: usize) {
 }
 
 pub(crate) fn keyed_jobs(times: usize) {
-    let mut server = Server::new(Agent::Ends);
+    let mut server = Server::new(Agent::Ends(1));
     for number in 1..=times {
         server.frame(&submit(number, &format!(r#","idempotency_key":"key-{number}""#)));
         if number % 64 == 0 {
@@ -257,7 +275,7 @@ fn crowded(live: usize) -> (Server, Vec<ConnId>) {
         }
     }
     assert_eq!(server.runtime.stats().jobs_running, live, "all of them are live");
-    (server.agent, server.accepted) = (Agent::Ends, None);
+    (server.agent, server.accepted) = (Agent::Ends(1), None);
     let busy = (0..BUSY).map(|_| server.open()).collect();
     (server, busy)
 }

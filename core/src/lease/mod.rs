@@ -102,6 +102,9 @@ impl Lease {
     /// Returns the JSON text of this lease: namespaces and patterns in the order of the request, patterns in canonical
     /// form, amounts as they were given. [`Lease::parse`] reads it as an equal lease.
     pub fn to_json(&self) -> String {
+        if self.is_empty() {
+            return String::from("{}");
+        }
         // An object of arrays of strings always serialises.
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -168,8 +168,9 @@ impl Runtime {
             epoch: if conn.is_some() { session.epoch() } else { 0 },
         };
         if let Some(conn) = conn {
-            let id = session.dialect().reply_id(envelope, Some(answer.request_id));
-            let frame = envelope::reply(id, "job.accepted", &session.job_head(accepted), &payload);
+            let reply = session.dialect().reply_id(envelope, Some(answer.request_id));
+            let head = session.watch_head(id).unwrap_or_else(|| session.job_head(accepted).into());
+            let frame = envelope::reply(reply, "job.accepted", &head, &payload);
             self.queue(conn, Reply::new(frame));
         }
         Some(announcement.into())

@@ -126,7 +126,8 @@ impl Runtime {
         self.jobs.set_terminal(id, Arc::clone(&terminal));
         let Some(job) = self.jobs.get(id) else { return };
         let (ulid, owner, parent) = (job.ulid(), job.owner(), job.parent());
-        let (agent, budget) = (job.accepted().agent.clone(), job.budget().cloned());
+        let (accepted, budget) = (Arc::clone(job.accepted()), job.budget().cloned());
+        let agent = &*accepted.agent;
         let ran = job.in_phase(self.clock.now()).filter(|_| was_running);
         for credential in self.credentials.withdraw(id) {
             self.revoke(ulid, Some(credential.id), Some(credential.value), 1);
@@ -142,12 +143,12 @@ impl Runtime {
             self.show_remaining(parent);
         }
         self.totals.count_ended(status);
-        self.agents.count_ended(&agent, status, ran);
+        self.agents.count_ended(agent, status, ran);
         self.event(Event::Ended { job: id, status, fault, result });
         if was_running {
-            self.free_slot(&agent);
+            self.free_slot(agent);
         } else {
-            self.agents.leave(&agent, id);
+            self.agents.leave(agent, id);
         }
         self.evict();
         self.check_drained();
@@ -190,7 +191,9 @@ impl Runtime {
                 numbered = Some(target.seq);
             }
             if is_own {
-                to.push(target);
+                if self.durability.is_kept() {
+                    to.push(target);
+                }
             } else if let Some(accepted) = self.jobs.get(id).map(|job| Arc::clone(job.accepted())) {
                 self.record_shown(accepted.about(), kind, &payload, None, target);
             }
@@ -227,7 +230,7 @@ fn with_own_code(code: &str, details: Option<&str>) -> String {
     let code: String = code.chars().take(256).collect();
     let own = details.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Members(Vec::new()));
     let own = own.0.iter().filter(|(name, _)| name.as_str() != "code");
-    own.fold(Object::new().text("code", &code), |all, (name, value)| all.json(name.as_str(), value.get())).close()
+    own.fold(Object::new().text("code", &code), |all, (name, value)| all.named(name.as_str(), value.get())).close()
 }
 
 /// The fault of a job that was cancelled.

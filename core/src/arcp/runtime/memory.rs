@@ -54,7 +54,10 @@ impl Memory {
             return;
         }
         self.all = (self.all + after.bytes).saturating_sub(before.bytes);
-        let own = self.principals.entry(Arc::clone(principal)).or_default();
+        let own = match self.principals.get_mut(principal) {
+            Some(own) => own,
+            None => self.principals.entry(Arc::clone(principal)).or_default(),
+        };
         own.bytes = (own.bytes + after.bytes).saturating_sub(before.bytes);
         own.watched = (own.watched + after.watched).saturating_sub(before.watched);
         own.stored = own.stored.saturating_add(after.stored).saturating_sub(before.stored);
@@ -95,6 +98,10 @@ impl Memory {
     }
 
     fn pressure(&self, principal: &str, limits: &Limits) -> Pressure {
+        // No principal holds more than all do.
+        if self.all <= (limits.bytes - limits.bytes / 4).min(limits.bytes_per_principal) {
+            return Pressure::None;
+        }
         let own = self.of(principal);
         let over_share = own > self.share(limits);
         if own > limits.bytes_per_principal || (over_share && self.all > limits.bytes) {
@@ -194,5 +201,28 @@ impl<K: Key> Charges<K> {
             let (before, after) = holder.charge_mut().settle(held, period);
             memory.change(holder.principal(), before, after);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_has_to_hold_less_beyond_its_own_limit_or_its_share_of_all() {
+        let limits = Limits { bytes: 1_000, bytes_per_principal: 700, ..Limits::default() };
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let pressures = |of_a: usize, of_b: usize| {
+            let mut memory = Memory::default();
+            for (principal, bytes) in [(&a, of_a), (&b, of_b)] {
+                memory.change(principal, Holding::default(), Holding { bytes, ..Holding::default() });
+            }
+            [memory.pressure("a", &limits), memory.pressure("b", &limits)]
+        };
+        assert_eq!(pressures(650, 100), [Pressure::None, Pressure::None]);
+        assert_eq!(pressures(650, 101), [Pressure::Some, Pressure::None]);
+        assert_eq!(pressures(701, 1), [Pressure::Full, Pressure::None]);
+        assert_eq!(pressures(600, 401), [Pressure::Full, Pressure::None]);
+        assert_eq!(pressures(400, 351), [Pressure::None, Pressure::None]);
     }
 }

@@ -10,8 +10,8 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::arcp::wire::ids::{EnvelopeId, ReplyId};
-use crate::json::Text;
+use crate::arcp::wire::ids::{EnvelopeId, ReplyId, ULID_BYTES};
+use crate::json::{MAX_DIGITS, Text, decimal, push_json_str};
 
 /// The largest integer that every JSON peer reads exactly: 2^53 − 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -229,7 +229,7 @@ pub(crate) fn head(
 }
 
 /// Returns a whole frame. The parts of `payload` are JSON text, written one after the other.
-pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
+pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &[impl AsRef<[u8]>]) -> Bytes {
     write(ReplyId::Own(id), kind, head, seq, payload)
 }
 
@@ -238,23 +238,36 @@ pub(crate) fn reply(id: ReplyId<'_>, kind: &str, head: &str, payload: &str) -> B
     write(id, kind, head, None, &[payload])
 }
 
-fn write(id: ReplyId<'_>, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
-    use fmt::Write as _;
-    let len: usize = payload.iter().map(|part| part.len()).sum();
-    let mut out = String::with_capacity(128 + head.len() + len);
-    out.push_str("{\"arcp\":\"1.1\",\"id\":");
-    id.push_json_to(&mut out);
-    out.push_str(",\"type\":\"");
-    out.push_str(kind);
-    out.push_str("\",");
-    out.push_str(head);
-    if let Some(seq) = seq {
-        let _ = write!(out, "\"event_seq\":{seq},");
-    }
-    out.push_str("\"payload\":");
-    for part in payload {
+fn write(id: ReplyId<'_>, kind: &str, head: &str, seq: Option<u64>, payload: &[impl AsRef<[u8]>]) -> Bytes {
+    const START: &str = "{\"arcp\":\"1.1\",\"id\":";
+    const TYPE: &str = ",\"type\":\"";
+    const END: &str = "\",";
+    const PAYLOAD: &str = "\"payload\":";
+    let (mut own, mut request) = ([0; ULID_BYTES], String::new());
+    let [open, id, close] = match id {
+        ReplyId::Own(id) => ["\"", id.text(&mut own), "\""],
+        ReplyId::Request(id) => {
+            push_json_str(&mut request, id);
+            ["", &request, ""]
+        }
+    };
+    let mut digits = [0; MAX_DIGITS];
+    let [name, number, comma] = match seq {
+        Some(seq) => ["\"event_seq\":", decimal(seq, &mut digits), ","],
+        None => [""; 3],
+    };
+    let rest: usize = payload.iter().map(|part| part.as_ref().len()).sum();
+    let varying = id.len() + kind.len() + head.len() + name.len() + number.len() + rest;
+    // A buffer of exactly this length becomes a frame without another allocation.
+    let fixed = START.len() + open.len() + close.len() + TYPE.len() + END.len() + comma.len() + PAYLOAD.len() + 1;
+    let mut out = String::with_capacity(fixed + varying);
+    for part in [START, open, id, close, TYPE, kind, END, head, name, number, comma, PAYLOAD] {
         out.push_str(part);
     }
-    out.push('}');
-    Bytes::from(out.into_bytes())
+    let mut out = out.into_bytes();
+    for part in payload {
+        out.extend_from_slice(part.as_ref());
+    }
+    out.push(b'}');
+    Bytes::from(out)
 }

@@ -7,10 +7,12 @@ use core::fmt;
 
 use ulid::Ulid;
 
-use crate::json::{Text, push_json_str};
+use crate::json::Text;
 use crate::random::Random;
 use crate::time::Time;
 
+/// The bytes of a ULID's text.
+pub(crate) const ULID_BYTES: usize = ulid::ULID_LEN;
 /// The longest id of a peer that is kept, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 256;
 
@@ -37,7 +39,12 @@ impl EnvelopeId {
 
     /// Appends the text of the id.
     pub(crate) fn push_to(self, out: &mut String) {
-        push_ulid(self.0, out);
+        out.push_str(self.text(&mut [0; ULID_BYTES]));
+    }
+
+    /// Writes the text of the id into a buffer.
+    pub(crate) fn text(self, buffer: &mut [u8; ULID_BYTES]) -> &str {
+        Ulid(self.0).array_to_str(buffer)
     }
 }
 
@@ -48,25 +55,6 @@ pub(crate) enum ReplyId<'a> {
     Own(EnvelopeId),
     /// That of the request, in the dialects that want it.
     Request(&'a str),
-}
-
-impl ReplyId<'_> {
-    /// Appends the id as a JSON string.
-    pub(crate) fn push_json_to(self, out: &mut String) {
-        match self {
-            ReplyId::Own(id) => {
-                out.push('"');
-                id.push_to(out);
-                out.push('"');
-            }
-            ReplyId::Request(id) => push_json_str(out, id),
-        }
-    }
-}
-
-fn push_ulid(value: u128, out: &mut String) {
-    let mut buffer = [0; ulid::ULID_LEN];
-    out.push_str(Ulid(value).array_to_str(&mut buffer));
 }
 
 fn parse_ulid(text: &str) -> Option<u128> {
@@ -110,7 +98,7 @@ macro_rules! wire_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut buffer = [0; ulid::ULID_LEN];
+                let mut buffer = [0; ULID_BYTES];
                 f.write_str($prefix)?;
                 f.write_str(Ulid(self.0).array_to_str(&mut buffer))
             }
@@ -154,6 +142,22 @@ wire_id!(
     ResultId,
     "res_"
 );
+
+impl SessionUlid {
+    /// Appends the id as it is written on the wire.
+    pub(crate) fn push_to(self, out: &mut String) {
+        out.push_str("sess_");
+        EnvelopeId(self.0).push_to(out);
+    }
+}
+
+impl JobUlid {
+    /// Appends the id as it is written on the wire.
+    pub(crate) fn push_to(self, out: &mut String) {
+        out.push_str("job_");
+        EnvelopeId(self.0).push_to(out);
+    }
+}
 
 macro_rules! peer_id {
     ($(#[$doc:meta])* $name:ident, $ulid:ident) => {

@@ -7,7 +7,6 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::envelope;
 use super::ids::{JobUlid, SessionUlid};
 use crate::budget::Budget;
 use crate::json::Text;
@@ -54,9 +53,17 @@ impl Accepted {
         }
     }
 
-    /// Returns the head of the job's frames in a session ([`envelope::head`]).
+    /// Returns the head of the job's frames in a session, as [`envelope::head`](super::envelope::head) does, without `fmt`.
     pub(crate) fn head(&self, session: SessionUlid) -> String {
-        envelope::head(&session, Some(&self.trace_id), Some(&self.id))
+        let mut out = String::with_capacity(160);
+        out.push_str("\"session_id\":\"");
+        session.push_to(&mut out);
+        out.push_str("\",\"trace_id\":\"");
+        self.trace_id.push_to(&mut out);
+        out.push_str("\",\"job_id\":\"");
+        self.id.push_to(&mut out);
+        out.push_str("\",");
+        out
     }
 
     /// Returns an upper estimate of the memory this holds, in bytes.

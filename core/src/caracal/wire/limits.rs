@@ -197,7 +197,7 @@ fn canonical_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> St
     for (at, (name, value)) in members.iter().enumerate() {
         let is_last = members.get(at.saturating_add(1)).is_none_or(|(next, _)| next != name);
         if is_last {
-            object = object.json(name, value);
+            object = object.named(name, value);
         }
     }
     object.close()

@@ -54,7 +54,7 @@ pub(super) struct Jobs {
     /// Every job that was accepted and is still kept, in the order in which they were made, because the ids increase.
     by_ulid: BTreeMap<JobUlid, JobKey>,
     /// The same jobs, by their principals.
-    by_principal: BTreeMap<(Arc<str>, JobUlid), JobKey>,
+    by_principal: BTreeMap<Arc<str>, BTreeMap<JobUlid, JobKey>>,
     /// Jobs that have not ended, and the bytes of their inputs and extensions.
     live: Live,
     ended: Ended,
@@ -137,17 +137,10 @@ impl Jobs {
     }
 
     /// The accepted jobs of a principal after a wire id, in the order in which they were made.
-    pub(super) fn of_principal(
-        &self,
-        principal: &Arc<str>,
-        ulid: Option<JobUlid>,
-    ) -> impl Iterator<Item = (JobKey, &Job)> {
-        let from = match ulid {
-            Some(ulid) => Bound::Excluded((Arc::clone(principal), ulid)),
-            None => Bound::Included((Arc::clone(principal), JobUlid(0))),
-        };
-        let to = Bound::Included((Arc::clone(principal), JobUlid(u128::MAX)));
-        let range = self.by_principal.range((from, to));
+    pub(super) fn of_principal(&self, principal: &str, ulid: Option<JobUlid>) -> impl Iterator<Item = (JobKey, &Job)> {
+        let from = ulid.map_or(Bound::Unbounded, Bound::Excluded);
+        let own = self.by_principal.get(principal).into_iter();
+        let range = own.flat_map(move |own| own.range((from, Bound::Unbounded)));
         range.filter_map(|(_, id)| Some((*id, self.table.get(*id)?)))
     }
 
@@ -155,7 +148,12 @@ impl Jobs {
     fn index(&mut self, id: JobKey) {
         let Some(job) = self.table.get(id) else { return };
         self.by_ulid.insert(job.ulid(), id);
-        self.by_principal.insert((Arc::clone(&job.accepted().principal), job.ulid()), id);
+        let principal = &job.accepted().principal;
+        let own = match self.by_principal.get_mut(principal) {
+            Some(own) => own,
+            None => self.by_principal.entry(Arc::clone(principal)).or_default(),
+        };
+        own.insert(job.ulid(), id);
     }
 
     /// Jobs that have not ended.
@@ -392,7 +390,13 @@ impl Jobs {
         self.charges.free(&job);
         self.ended.remove(&job.accepted().principal, place);
         self.by_ulid.remove(&job.ulid());
-        self.by_principal.remove(&(Arc::clone(&job.accepted().principal), job.ulid()));
+        let principal = &job.accepted().principal;
+        if let Some(own) = self.by_principal.get_mut(principal) {
+            own.remove(&job.ulid());
+            if own.is_empty() {
+                self.by_principal.remove(principal);
+            }
+        }
         Some(Forgotten { ulid: job.ulid(), watchers: job.watchers().to_vec(), terminal: job.terminal().cloned() })
     }
 

@@ -191,11 +191,11 @@ fn dialect(object: Object, dialect: Dialect) -> Object {
     if dialect == Dialect::SPEC { object } else { object.plain("dialect", dialect) }
 }
 
-fn flag(object: Object, name: &str, value: bool) -> Object {
+fn flag(object: Object, name: &'static str, value: bool) -> Object {
     if value { object.value(name, true) } else { object }
 }
 
-fn count(object: Object, name: &str, value: Option<impl Display>) -> Object {
+fn count(object: Object, name: &'static str, value: Option<impl Display>) -> Object {
     match value {
         Some(value) => object.value(name, value),
         None => object,

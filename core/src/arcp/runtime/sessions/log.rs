@@ -62,11 +62,10 @@ impl Entry {
         frame_len(&self.head, self.secret.as_ref().unwrap_or(&self.payload).len())
     }
 
-    /// The frame with its number, and the store it depends on. `None` for a payload that is not text; every payload is made
-    /// from text.
-    pub(super) fn frame(&self, seq: u64) -> Option<(Bytes, u64)> {
-        let payload = core::str::from_utf8(self.secret.as_ref().unwrap_or(&self.payload)).ok()?;
-        Some((envelope::frame(self.id, self.kind, &self.head, Some(seq), &[payload]), self.after))
+    /// The frame with its number, and the store it depends on.
+    pub(super) fn frame(&self, seq: u64) -> (Bytes, u64) {
+        let payload = self.secret.as_ref().unwrap_or(&self.payload);
+        (envelope::frame(self.id, self.kind, &self.head, Some(seq), &[payload]), self.after)
     }
 }
 

@@ -50,13 +50,13 @@ fn with_member(object: &str, name: &str, value: &str) -> Option<String> {
         return None;
     }
     let others = members.iter().filter(|(known, _)| known.as_str() != name);
-    let object = others.fold(Object::new(), |object, (name, value)| object.json(name.as_str(), value.get()));
-    Some(object.json(name, value).close())
+    let object = others.fold(Object::new(), |object, (name, value)| object.named(name.as_str(), value.get()));
+    Some(object.named(name, value).close())
 }
 
 /// Returns an object with another value of a member.
 fn replaced(members: &[(crate::json::Text<'_>, &serde_json::value::RawValue)], name: &str, value: &str) -> String {
     let all =
         members.iter().map(|(known, old)| (known.as_str(), if known.as_str() == name { value } else { old.get() }));
-    all.fold(Object::new(), |object, (name, value)| object.json(name, value)).close()
+    all.fold(Object::new(), |object, (name, value)| object.named(name, value)).close()
 }

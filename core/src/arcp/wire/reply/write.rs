@@ -105,8 +105,8 @@ fn credentials(credentials: &[Credential]) -> String {
 /// `job.accepted` (§7.1). Only the submitter is shown the credentials.
 pub(crate) fn accepted(job: &Accepted, form: Form, shown: &[Credential], request_id: Option<&str>) -> String {
     let mut object = Object::with_capacity(512)
-        .plain("job_id", job.id)
-        .plain("agent", job.agent_ref(form.versions()))
+        .pushed("job_id", |out| job.id.push_to(out))
+        .pushed("agent", |out| out.push_str(&job.agent_ref(form.versions())))
         .opt_json("lease", form.lease(job).as_deref())
         .opt_json("lease_constraints", constraints(job.expires_at).as_deref())
         .opt_json("budget", job.budget.as_ref().map(|budget| form.budget(budget)).as_deref());
@@ -116,8 +116,8 @@ pub(crate) fn accepted(job: &Accepted, form: Form, shown: &[Credential], request
     let object = object
         .opt_plain("parent_job_id", job.parent)
         .opt_text("delegate_id", job.delegate_id.as_deref())
-        .plain("accepted_at", job.accepted_at.to_rfc3339())
-        .plain("trace_id", job.trace_id);
+        .pushed("accepted_at", |out| job.accepted_at.push_rfc3339(out))
+        .pushed("trace_id", |out| job.trace_id.push_to(out));
     form.dialect.answers(object, request_id).close()
 }
 
@@ -254,7 +254,7 @@ pub(crate) enum Success<'a> {
 
 /// `job.result` of a success (§7.3, §8.4).
 pub(crate) fn success(result: &Success<'_>, completed_at: &str) -> Terminal {
-    let object = Object::new().plain("final_status", "success");
+    let object = Object::new().pushed("final_status", |out| out.push_str("success"));
     let object = match result {
         Success::Inline(json) => object.json("result", json),
         Success::Base64(json) => object.json("result", json).plain("encoding", "base64"),
@@ -265,7 +265,7 @@ pub(crate) fn success(result: &Success<'_>, completed_at: &str) -> Terminal {
     Terminal {
         status: FinalStatus::Success,
         kind: "job.result",
-        payload: object.plain("completed_at", completed_at).close().into(),
+        payload: object.pushed("completed_at", |out| out.push_str(completed_at)).close().into(),
     }
 }
 

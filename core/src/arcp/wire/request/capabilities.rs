@@ -76,7 +76,7 @@ pub(crate) fn translate(raw: &RawValue, max_budget: Option<&RawValue>) -> Result
     }
     let lease = grants
         .iter()
-        .fold(Object::new(), |object, (name, patterns)| object.json(name, &strings(patterns.iter().map(Cow::as_ref))));
+        .fold(Object::new(), |object, (name, patterns)| object.named(name, &strings(patterns.iter().map(Cow::as_ref))));
     Ok(Some(Translated { lease: lease.close(), expires_at: requested.expires_at.map(|at| at.as_str().to_string()) }))
 }
 

@@ -1,6 +1,6 @@
 //! The state as JSON text, within the size of a frame.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use core::time::Duration;
 
 use super::{HostStatus, JournalStatus, PoolAgentStatus, PoolStatus, StatusCounts};
@@ -37,7 +37,13 @@ pub(crate) fn write(request_id: &str, dialect: Dialect, own: &Own, host: &HostSt
 
 /// Adds the items that there is room for, if there are any, and the number of those that are left out. `write` is told how
 /// many bytes an item may have.
-fn list<T>(object: Object, name: &str, items: &[T], left: &mut usize, write: impl Fn(&T, usize) -> String) -> Object {
+fn list<T>(
+    object: Object,
+    name: &'static str,
+    items: &[T],
+    left: &mut usize,
+    write: impl Fn(&T, usize) -> String,
+) -> Object {
     if items.is_empty() {
         return object;
     }
@@ -54,7 +60,11 @@ fn list<T>(object: Object, name: &str, items: &[T], left: &mut usize, write: imp
     }
     rows.push(']');
     let left_out = Some(items.len() - written).filter(|items| *items > 0);
-    object.json(name, &rows).opt_value(&alloc::format!("{name}_left_out"), left_out)
+    let object = object.json(name, &rows);
+    match left_out {
+        Some(items) => object.named(&alloc::format!("{name}_left_out"), &items.to_string()),
+        None => object,
+    }
 }
 
 fn members(object: Object, counts: StatusCounts) -> Object {

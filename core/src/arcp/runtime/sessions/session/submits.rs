@@ -1,5 +1,6 @@
 //! The submits of a session, by the ids that its client gave them (§5).
 
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
@@ -19,13 +20,10 @@ pub(super) struct Submits {
 impl Submits {
     /// Remembers a submit, unless its id is known. Forgets the oldest beyond `max`.
     pub(super) fn remember(&mut self, id: &str, job: JobKey, ulid: JobUlid, max: usize) {
-        if self.by_id.contains_key(id) {
-            return;
-        }
-        let id: Arc<str> = id.into();
+        let Entry::Vacant(place) = self.by_id.entry(id.into()) else { return };
         self.bytes += id.len();
-        self.order.push_back(Arc::clone(&id));
-        self.by_id.insert(id, (job, ulid));
+        self.order.push_back(Arc::clone(place.key()));
+        place.insert((job, ulid));
         if self.order.len() > max
             && let Some(oldest) = self.order.pop_front()
         {

@@ -85,7 +85,7 @@ impl EdgeRow<'_> {
         Object::new().plain("id", &self.id).plain("status", self.status).close()
     }
 
-    fn object(&self, id: &str, generation: Generation) -> Object {
+    fn object(&self, id: &'static str, generation: Generation) -> Object {
         let object = Object::with_capacity(768)
             .plain(id, &self.id)
             .text("zone_id", self.zone.as_str())
