@@ -39,14 +39,13 @@ impl Envelope {
         let mut baggage = baggage::Reader::default();
         let (mut authorization, mut traceparent, mut state) = (Single::Absent, Single::Absent, Single::Absent);
         for (name, value) in fields {
-            if is_named(name, "baggage") {
-                baggage.line(value);
-            } else if is_named(name, "authorization") {
-                authorization = authorization.and(value);
-            } else if is_named(name, "traceparent") {
-                traceparent = traceparent.and(value);
-            } else if is_named(name, "tracestate") {
-                state = state.and(value);
+            // Their lengths differ, so that each name is compared with one at most.
+            match name.len() {
+                7 if is_named(name, "baggage") => baggage.line(value),
+                10 if is_named(name, "tracestate") => state = state.and(value),
+                11 if is_named(name, "traceparent") => traceparent = traceparent.and(value),
+                13 if is_named(name, "authorization") => authorization = authorization.and(value),
+                _ => {}
             }
         }
         let trace = traceparent.value().and_then(InboundTrace::parse);

@@ -36,17 +36,23 @@ impl BearerToken {
 
     /// Checks a text and returns it as a token.
     pub fn new(text: &str) -> Result<BearerToken, InvalidHeader> {
-        header::check(text)?;
-        if text.len() > Self::MAX_BYTES {
-            return Err(InvalidHeader::TooLong);
-        }
+        Self::check(text)?;
         Ok(BearerToken { header: Arc::new(Secret::new([SCHEME, text].concat())) })
+    }
+
+    fn check(text: &str) -> Result<(), InvalidHeader> {
+        header::check(text)?;
+        if text.len() > Self::MAX_BYTES { Err(InvalidHeader::TooLong) } else { Ok(()) }
     }
 
     /// Reads the value of an `Authorization` header: `Bearer` in any case, a space, and the token, around which white
     /// space is dropped. Returns `None` for any other scheme and for a token that could not be sent on.
     pub fn from_authorization(value: &str) -> Option<BearerToken> {
         let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+        if scheme == SCHEME && Self::check(token).is_ok() {
+            // It is written as it is sent on.
+            return Some(BearerToken { header: Arc::new(Secret::new(value)) });
+        }
         let token = token.trim_matches([' ', '\t']);
         scheme.eq_ignore_ascii_case(SCHEME).then(|| BearerToken::new(token).ok()).flatten()
     }

@@ -7,6 +7,7 @@ pub(super) const MAX_MEMBERS: usize = 64;
 /// The longest header, in bytes, over all its lines.
 pub(super) const MAX_BYTES: usize = MAX_VALUE_BYTES;
 
+/// How the keys of Caracal's own members begin.
 pub(super) const PREFIX: &str = "caracal.";
 pub(super) const SESSION: &str = "caracal.agent_session";
 pub(super) const EDGE: &str = "caracal.delegation_edge";

@@ -1,7 +1,5 @@
 //! Reads the lines of a `baggage` header.
 
-use alloc::borrow::Cow;
-
 use memchr::{memchr, memchr2};
 
 use super::Baggage;
@@ -28,16 +26,36 @@ impl Baggage {
         reader.baggage()
     }
 
-    /// Reads one member with its properties. Returns the number of members it holds. A plain one has neither properties nor
-    /// escapes.
-    fn read_member(&mut self, member: &str, is_plain: bool) -> usize {
-        let (first, properties) = if is_plain { (member, None) } else { cut(member, b';') };
+    /// Reads one of Caracal's members as its services write it: without spaces around its key, escapes or properties. Returns
+    /// false, having read nothing, for any other member.
+    fn read_plain(&mut self, member: &str) -> bool {
+        let Some(own) = member.strip_prefix(PREFIX) else { return false };
+        let value = |key: &str| own.strip_prefix(key.get(PREFIX.len()..)?)?.strip_prefix('=').map(trim);
+        if let Some(value) = value(SESSION) {
+            self.session = SessionId::new(value).ok();
+        } else if let Some(value) = value(EDGE) {
+            self.edge = EdgeId::new(value).ok();
+        } else if let Some(value) = value(HOP) {
+            self.hop = Hop::read(value);
+        } else if let Some(value) = value(PARENT_EDGE) {
+            self.parent_edge = EdgeId::new(value).ok();
+        } else if let Some(value) = value(AUTHORITY) {
+            self.authority = AuthorityId::new(value).ok();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Reads one member with its properties. Returns the number of members it holds.
+    fn read_member(&mut self, member: &str) -> usize {
+        let (first, properties) = cut(member, b';');
         let Some((key, value)) = pair(first) else { return 0 };
         if !key.starts_with(PREFIX) {
             self.foreign.insert(key, member);
             return 1;
         }
-        let value = if is_plain { Cow::Borrowed(value) } else { decode(value) };
+        let value = decode(value);
         if !self.set(key, &value) {
             self.foreign.insert(key, member);
         }
@@ -82,7 +100,9 @@ impl Reader {
         let mut rest = Some(line);
         while let Some(line) = rest.filter(|_| !self.is_too_large()) {
             let (member, others) = cut(line, b',');
-            let added = self.baggage.read_member(trim(member), is_plain);
+            let member = trim(member);
+            let is_read = is_plain && self.baggage.read_plain(member);
+            let added = if is_read { 1 } else { self.baggage.read_member(member) };
             self.members = self.members.saturating_add(added);
             rest = others;
         }
