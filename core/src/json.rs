@@ -311,7 +311,7 @@ pub(crate) fn decimal(mut number: u64, buffer: &mut [u8; MAX_DIGITS]) -> &str {
 /// Appends `text` to `out` as a JSON string.
 pub(crate) fn push_json_str(out: &mut String, text: &str) {
     // Without a branch for each byte, so that many are read at a time.
-    let plain = text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\'));
+    let plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..));
     if plain {
         out.push('"');
         out.push_str(text);
