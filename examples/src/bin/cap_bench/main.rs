@@ -1,6 +1,7 @@
 //! Measures jobs of CAP on a real NATS and a real Redis: a client, a router and a worker, each a process of its own, that
-//! sign and verify every packet. The baseline (`floor`) is async-nats alone: three processes that pass messages of the same
-//! sizes on the same way, without Redis and without reading them. With `--peer PYTHON` the worker and the client are those
+//! sign and verify every packet. There are two baselines, each of three processes that pass messages of the same sizes on the
+//! same way without reading them: `nats` is async-nats alone, and `nats+redis` also stores and reads the inputs and results
+//! in Redis, by the same commands with the crate `redis`. With `--peer PYTHON` the worker and the client are those
 //! of cap-sdk-python 2.10.0, behind the same router. `--unsigned` leaves out the signatures on all sides, which shows what
 //! the rest costs. The sides take turns, and the medians of all rounds are printed.
 //!
@@ -15,9 +16,11 @@ mod servers;
 mod side;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use serde_json::json;
 
 use self::side::{Round, Side};
 
@@ -42,6 +45,9 @@ struct Flags {
     /// Leaves out the signatures of all packets
     #[arg(long)]
     unsigned: bool,
+    /// Writes the results to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     #[command(subcommand)]
     process: Option<Process>,
 }
@@ -67,8 +73,8 @@ struct Place {
     redis: String,
     /// The folder with the keys; none if packets are not signed
     keys: Option<PathBuf>,
-    /// The lengths of the packets of request and result
-    #[arg(long, num_args = 2)]
+    /// The lengths of the packets of request and result, and of the blobs of input and result
+    #[arg(long, num_args = 4)]
     sizes: Vec<usize>,
 }
 
@@ -95,7 +101,7 @@ async fn measure(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     let mut ours = Side::nuncio(flags)?;
     let lengths = ours.sizes().await?;
-    let mut sides = vec![ours, Side::floor(flags, lengths)?];
+    let mut sides = vec![ours, Side::floor(flags, lengths, false)?, Side::floor(flags, lengths, true)?];
     if let Some(python) = &flags.peer {
         sides.push(Side::python(flags, python)?);
     }
@@ -109,13 +115,15 @@ async fn measure(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
             rounds.push(side.round(flags.single, flags.jobs)?);
         }
     }
-    println!("medians of {} rounds; packets of {} and {} bytes", flags.rounds.max(1), lengths[0], lengths[1]);
+    let [request, result, input, output] = lengths;
+    println!("medians of {} rounds; packets of {request} and {result} bytes", flags.rounds.max(1));
+    println!("blobs of {input} and {output} bytes");
     let signed = if flags.unsigned { ", unsigned" } else { ", signed" };
     println!("{:<22} {:>10} {:>14} {:>16}", "", "jobs/s", "one by one/s", "one by one, p50");
     let mut medians = Vec::new();
     for (side, rounds) in sides.iter().zip(&rounds) {
         let median = Round::median(rounds);
-        let note = if side.name == "floor" { "" } else { signed };
+        let note = if side.is_floor { "" } else { signed };
         let name = format!("{}{note}", side.name);
         println!("{name:<22} {:>10.0} {:>14.0} {:>13.0} us", median.many, median.single, median.p50);
         medians.push(median);
@@ -126,5 +134,31 @@ async fn measure(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
             println!("nuncio to {:<12} {many:>10.2} {:>14} {p50:>16.2}", side.name, "");
         }
     }
+    if let Some(file) = &flags.json {
+        write_json(file, flags, lengths, &sides, &medians)?;
+    }
     crypto::measure(flags.peer.as_deref())
+}
+
+/// Writes the medians of all sides, and how ours compare with those of the others.
+fn write_json(
+    file: &Path,
+    flags: &Flags,
+    lengths: [usize; 4],
+    sides: &[Side],
+    medians: &[Round],
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let ours = medians.first().copied().unwrap_or_default();
+    let rows = sides.iter().zip(medians).map(|(side, median)| {
+        json!({
+            "side": side.name, "jobs_per_second": median.many, "one_by_one_per_second": median.single,
+            "one_by_one_p50_us": median.p50, "nuncio_times_jobs": ours.many / median.many,
+            "nuncio_times_p50": ours.p50 / median.p50,
+        })
+    });
+    let results = json!({
+        "rounds": flags.rounds.max(1), "signed": !flags.unsigned, "in_flight": IN_FLIGHT, "sizes": lengths,
+        "sides": rows.collect::<Vec<_>>(),
+    });
+    Ok(fs::write(file, serde_json::to_string_pretty(&results)?)?)
 }

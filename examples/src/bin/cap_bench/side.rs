@@ -14,11 +14,13 @@ use crate::{Flags, IN_FLIGHT};
 /// Servers, a worker, a router and a client.
 pub(crate) struct Side {
     pub(crate) name: &'static str,
+    /// Whether it reads none of its messages.
+    pub(crate) is_floor: bool,
     client: Talker,
     // The others end after the client, then the servers.
     _others: Vec<Talker>,
     nats: Nats,
-    _redis: Option<Redis>,
+    redis: Option<Redis>,
     _folder: Folder,
 }
 
@@ -49,20 +51,22 @@ impl Side {
         let place = |process| place(process, &nats, Some(&redis), (!flags.unsigned).then_some(&folder));
         let others = vec![Talker::start(place("router")?)?, Talker::start(place("worker")?)?];
         let client = Talker::start(place("client")?)?;
-        Ok(Side { name: "nuncio", client, _others: others, nats, _redis: Some(redis), _folder: folder })
+        Ok(Side { name: "nuncio", is_floor: false, client, _others: others, nats, redis: Some(redis), _folder: folder })
     }
 
-    /// async-nats alone.
-    pub(crate) fn floor(flags: &Flags, sizes: [usize; 2]) -> Result<Side> {
+    /// async-nats, alone or with Redis.
+    pub(crate) fn floor(flags: &Flags, sizes: [usize; 4], with_redis: bool) -> Result<Side> {
         let (folder, nats) = (Folder::with_keys()?, Nats::start(flags)?);
+        let redis = if with_redis { Some(Redis::start()?) } else { None };
         let place = |process| {
-            let mut command = place(process, &nats, None, None)?;
+            let mut command = place(process, &nats, redis.as_ref(), None)?;
             command.arg("--sizes").args(sizes.map(|size| size.to_string()));
             Ok::<_, Box<dyn Error + Send + Sync>>(command)
         };
         let others = vec![Talker::start(place("floor-router")?)?, Talker::start(place("floor-worker")?)?];
         let client = Talker::start(place("floor-client")?)?;
-        Ok(Side { name: "floor", client, _others: others, nats, _redis: None, _folder: folder })
+        let name = if with_redis { "nats+redis" } else { "nats" };
+        Ok(Side { name, is_floor: true, client, _others: others, nats, redis, _folder: folder })
     }
 
     /// The worker and the client of the Python SDK, and our router.
@@ -77,7 +81,7 @@ impl Side {
         let router = place("router", &nats, Some(&redis), keys)?;
         let others = vec![Talker::start(router)?, Talker::start(script("worker"))?];
         let client = Talker::start(script("client"))?;
-        Ok(Side { name: "python", client, _others: others, nats, _redis: Some(redis), _folder: folder })
+        Ok(Side { name: "python", is_floor: false, client, _others: others, nats, redis: Some(redis), _folder: folder })
     }
 
     /// Runs some jobs one after another, then some with [`IN_FLIGHT`] in flight.
@@ -90,8 +94,9 @@ impl Side {
         }
     }
 
-    /// Runs a job, and returns the lengths of the packets of its request and its result.
-    pub(crate) async fn sizes(&mut self) -> Result<[usize; 2]> {
+    /// Runs a job, and returns the lengths of the packets of its request and its result, and of the blobs of its input and its
+    /// result.
+    pub(crate) async fn sizes(&mut self) -> Result<[usize; 4]> {
         let nats = async_nats::connect(self.nats.url()).await?;
         let (mut requests, mut results) =
             (nats.subscribe("sys.job.submit").await?, nats.subscribe("sys.job.result").await?);
@@ -99,7 +104,14 @@ impl Side {
         self.round(1, 1)?;
         let request = requests.next().await.ok_or("the connection has ended")?;
         let result = results.next().await.ok_or("the connection has ended")?;
-        Ok([request.payload.len(), result.payload.len()])
+        let redis = self.redis.as_ref().ok_or("the side has no Redis")?;
+        let mut redis = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
+        let [mut input, mut output] = [0, 0];
+        for key in redis::cmd("KEYS").arg("*").query_async::<Vec<String>>(&mut redis).await? {
+            let length = redis::cmd("STRLEN").arg(&key).query_async(&mut redis).await?;
+            *(if key.starts_with("ctx:") { &mut input } else { &mut output }) = length;
+        }
+        Ok([request.payload.len(), result.payload.len(), input, output])
     }
 }
 
