@@ -75,6 +75,9 @@ pub(crate) const ATTACKS: [Attack; 16] = [
     Attack { name: "results", title: "200 streamed results of 64 MB, never read", run: results },
 ];
 
+/// An attack that is none: the hostile tenant panics.
+pub(crate) const UNKNOWN: Attack = Attack { name: "unknown", title: "an attack that nobody knows", run: nothing };
+
 /// Where an attack takes place.
 pub(crate) struct Stage {
     url: String,

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use attack::{ATTACKS, Attack, Scale};
+use attack::{ATTACKS, Attack, Scale, UNKNOWN};
 use process::Process;
 use victim::{Measured, Victim};
 
@@ -39,6 +39,7 @@ fn main() {
     }
     let scale = words.iter().find_map(|word| Scale::parse(word)).unwrap_or(Scale::Short);
     // Other arguments, which the harness may pass, are ignored.
+    a_tenant_that_dies_is_noticed();
     let named: Vec<&Attack> = ATTACKS.iter().filter(|attack| words.contains(&attack.name)).collect();
     let chosen = if named.is_empty() { ATTACKS.iter().collect() } else { named };
     println!("| attack | answers to it | ping p50 / p99 | job p50 / p99 | login p50 / p99 | memory before / most |");
@@ -47,18 +48,30 @@ fn main() {
     // Times are only worth showing if one attack has the machine for itself.
     let at_once = if scale == Scale::Long { 1 } else { 4 };
     for attacks in chosen.chunks(at_once) {
-        let outcomes: Vec<Outcome> = thread::scope(|scope| {
+        let outcomes: Vec<Result<Outcome, String>> = thread::scope(|scope| {
             let running: Vec<_> = attacks.iter().map(|attack| scope.spawn(|| endure(attack, scale))).collect();
             running.into_iter().map(|running| running.join().unwrap_or_else(|_| std::process::exit(1))).collect()
         });
         for (attack, outcome) in attacks.iter().zip(outcomes) {
-            println!("{}", outcome.row(attack));
-            if outcome.most > outcome.allowed {
-                failed.push(format!("{}: {} MiB, allowed {}", attack.name, mib(outcome.most), mib(outcome.allowed)));
+            match outcome {
+                Ok(outcome) => {
+                    println!("{}", outcome.row(attack));
+                    if outcome.most > outcome.allowed {
+                        let (most, allowed) = (mib(outcome.most), mib(outcome.allowed));
+                        failed.push(format!("{}: the server has {most} MiB, allowed {allowed}", attack.name));
+                    }
+                }
+                Err(error) => failed.push(format!("{}: {error}", attack.name)),
             }
         }
     }
-    assert!(failed.is_empty(), "the server has more memory than its limits allow: {failed:?}");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// A hostile tenant that ends before its attack is over ends the attack at once, and is heard.
+fn a_tenant_that_dies_is_noticed() {
+    let Err(error) = endure(&UNKNOWN, Scale::Short) else { panic!("the tenant has died") };
+    assert!(error.contains("exit status: 101") && error.contains("a known attack"), "{error}");
 }
 
 struct Outcome {
@@ -69,10 +82,11 @@ struct Outcome {
     allowed: u64,
 }
 
-/// Carries out an attack while another tenant works, and checks that this one has lost nothing.
-fn endure(attack: &Attack, scale: Scale) -> Outcome {
+/// Carries out an attack while another tenant works, and checks that this one has lost nothing. Fails if the server does not
+/// start, or the hostile tenant does not live until the end of its attack.
+fn endure(attack: &Attack, scale: Scale) -> Result<Outcome, String> {
     let mut server = Process::start(&["serve", attack.name, scale.name()]);
-    let url = server.line("READY");
+    let url = server.line("READY").map_err(|error| format!("the server: {error}"))?;
     let victim = Victim::new(&url);
     let before = server.memory();
     let (stop, most) = (AtomicBool::new(false), AtomicU64::new(before));
@@ -86,13 +100,15 @@ fn endure(attack: &Attack, scale: Scale) -> Outcome {
         });
         let mut hostile = Process::start(&["attack", attack.name, scale.name(), &url]);
         let answers = hostile.line("DONE");
+        // The others end with the attack, however that has ended.
         stop.store(true, Ordering::SeqCst);
         (answers, working.join().unwrap_or_else(|_| panic!("{}: the other tenant was hurt", attack.name)))
     });
+    let answers = answers.map_err(|error| format!("the hostile tenant: {error}"))?;
     assert!(server.is_alive(), "{}: the server has ended", attack.name);
     victim.check();
     let limit = attack::config(attack.name, scale).limits.bytes as u64;
-    Outcome { answers, measured, before, most: most.into_inner(), allowed: before + limit + limit / 2 + SLACK }
+    Ok(Outcome { answers, measured, before, most: most.into_inner(), allowed: before + limit + limit / 2 + SLACK })
 }
 
 impl Outcome {

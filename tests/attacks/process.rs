@@ -1,13 +1,16 @@
 //! The processes of an attack: the server, and the hostile tenant.
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader, Lines, Read as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
 
 /// A process of this program that ends with its stdin.
 pub(crate) struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
+    /// Reads what it prints to stderr, so that it never waits for that.
+    errors: Option<JoinHandle<String>>,
 }
 
 impl Process {
@@ -16,20 +19,33 @@ impl Process {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
-        Process { child, stdin, lines: BufReader::new(stdout).lines() }
+        let mut stderr = child.stderr.take().unwrap();
+        let errors = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // What was read before an error is shown as well.
+            drop(stderr.read_to_end(&mut bytes));
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Process { child, stdin, lines: BufReader::new(stdout).lines(), errors: Some(errors) }
     }
 
-    /// Returns the next line that it prints with this word first, without the word.
-    pub(crate) fn line(&mut self, word: &str) -> String {
-        loop {
-            let line = self.lines.next().unwrap_or_else(|| panic!("a process ended before it printed {word}")).unwrap();
+    /// Returns the next line that it prints with this word first, without the word. If it ends before, returns how it has ended
+    /// and what it has printed to stderr.
+    pub(crate) fn line(&mut self, word: &str) -> Result<String, String> {
+        while let Some(Ok(line)) = self.lines.next() {
             if let Some(rest) = line.strip_prefix(word) {
-                return rest.trim().to_owned();
+                return Ok(rest.trim().to_owned());
             }
         }
+        // It may have closed stdout and go on.
+        drop(self.child.kill());
+        let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        let errors = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
+        Err(format!("it has ended without {word} ({status}); its stderr: {}", errors.trim()))
     }
 
     /// The bytes of memory that the process has.
