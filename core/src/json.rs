@@ -1,5 +1,7 @@
 //! JSON text: reading strings without a copy, checks of the structure, and writing objects member by member.
 
+mod escape;
+
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,6 +11,8 @@ use memchr::memchr2;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+pub(crate) use self::escape::push_json_str;
 
 /// The deepest nesting of arrays and objects that is accepted (ours).
 pub const MAX_DEPTH: usize = 64;
@@ -306,19 +310,6 @@ pub(crate) fn decimal(mut number: u64, buffer: &mut [u8; MAX_DIGITS]) -> &str {
     }
     // They are digits.
     core::str::from_utf8(buffer.get(from..).unwrap_or_default()).unwrap_or_default()
-}
-
-/// Appends `text` to `out` as a JSON string.
-pub(crate) fn push_json_str(out: &mut String, text: &str) {
-    // Without a branch for each byte, so that many are read at a time.
-    let plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..));
-    if plain {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::Value::from(text).to_string());
-    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ pub(crate) struct Lane {
 /// Bytes that are read or written for one unit of a machine's work, some tens of nanoseconds.
 const BYTES_MOVED: usize = 64;
 
+/// Bytes of a large event that take about as long as a small event.
+const SMALL_EVENT: usize = 4 << 10;
+
 impl Lane {
     pub(crate) fn new(most: u64) -> Lane {
         Lane { most, spent: AtomicU64::new(0), resting: AtomicBool::new(false), waiting: Event::new() }
@@ -70,6 +73,14 @@ impl Lane {
         } else if !self.is_resting() {
             // Those that wait go on one after the other.
             self.waiting.notify(1);
+        }
+    }
+
+    /// Counts the bytes of an event that was counted as one unit, in a lane whose units are small events.
+    pub(crate) fn spend_large_event(self: &Arc<Self>, bytes: usize, io: &dyn Io) {
+        let events = (bytes / SMALL_EVENT) as u64;
+        if events > 0 {
+            self.spend(events, io);
         }
     }
 
@@ -176,6 +187,23 @@ mod tests {
                 }
             }
             assert!(lock(&self.tasks).iter().all(Option::is_none), "a task waits for ever");
+        }
+    }
+
+    /// A lane of agents rests after much that they emit, in small events or in large ones.
+    #[test]
+    fn a_large_event_counts_as_many_small_ones() {
+        for (bytes, events) in [(0, 128), (SMALL_EVENT - 1, 128), (SMALL_EVENT, 64), (64 << 10, 8)] {
+            let (executor, lane) = (Executor::default(), Arc::new(Lane::new(128)));
+            let mut emitted = 0;
+            while !lane.is_resting() {
+                lane.spend(1, &executor);
+                lane.spend_large_event(bytes, &executor);
+                emitted += 1;
+            }
+            assert_eq!(emitted, events, "events of {bytes} bytes");
+            executor.run();
+            assert!(!lane.is_resting());
         }
     }
 

@@ -229,7 +229,9 @@ impl JobContext {
     ///
     /// It yields now and then, so that an agent that does nothing but emit can be dropped.
     pub async fn emit(&self, body: &Body) -> Result<(), Refused> {
-        self.emit_with(|runtime, now, job| runtime.emit(now, job, body)).await
+        self.emit_with(|runtime, now, job| runtime.emit(now, job, body)).await?;
+        self.job.emitted(body.json().len(), self.hub.io());
+        Ok(())
     }
 
     /// Emits an event as [`emit`](JobContext::emit) does, and leaves a note that says so. Both are on record or neither is.
@@ -372,7 +374,9 @@ impl JobContext {
     pub(super) async fn write_chunk(&self, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
         self.job.breathe(self.hub.io()).await;
         let attempt = || self.hub.run(|state, now| state.runtime.write_chunk(now, self.job.key, chunk, last));
-        self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await
+        let taken = self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await?;
+        self.job.emitted(taken, self.hub.io());
+        Ok(taken)
     }
 
     /// Makes an attempt, and makes it again each time the log has room again.

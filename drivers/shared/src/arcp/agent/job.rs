@@ -19,7 +19,7 @@ use crate::io::Io;
 use crate::io::lane::Lane;
 use crate::io::sync::{CancellationToken, lock};
 
-/// Events of the agents of one principal after which others have their turn.
+/// Small events of the agents of one principal after which others have their turn.
 pub(crate) const EVENTS_AT_ONCE: u64 = 128;
 
 /// A running job: what it is, and the signals that stop its agent or let it go on.
@@ -187,6 +187,11 @@ impl Job {
     pub(crate) async fn breathe(&self, io: &dyn Io) {
         self.lane.enter().await;
         self.lane.spend(1, io);
+    }
+
+    /// Counts the bytes of a large event that was emitted, so that agents that emit many leave the processors to others.
+    pub(crate) fn emitted(&self, bytes: usize, io: &dyn Io) {
+        self.lane.spend_large_event(bytes, io);
     }
 
     /// Keeps the agent's span for the spans of its children and for the job's end. It is given up at the end, since a
