@@ -6,6 +6,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use crate::arcp::runtime::host::JobKey;
+use crate::arcp::runtime::line::Line;
 use crate::arcp::runtime::stats::{AgentCounts, AgentStats};
 use crate::arcp::wire::agent::{AgentSpec, OnRestart};
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -25,7 +26,7 @@ pub(super) struct Agents {
 struct Agent {
     spec: AgentSpec,
     running: u32,
-    waiting: VecDeque<JobKey>,
+    waiting: Line<JobKey>,
     counts: AgentCounts,
 }
 
@@ -58,7 +59,7 @@ impl Agents {
             Some(agent) => agent.spec = spec,
             None => {
                 let counts = AgentCounts::default();
-                let agent = Agent { running: 0, waiting: VecDeque::new(), counts, spec };
+                let agent = Agent { running: 0, waiting: Line::default(), counts, spec };
                 self.known.insert(agent.spec.name.clone(), agent);
             }
         }
@@ -116,7 +117,7 @@ impl Agents {
             agent.running += 1;
             Slot::Taken
         } else {
-            agent.waiting.push_back(job);
+            agent.waiting.push(job);
             Slot::Waiting
         }
     }
@@ -124,7 +125,7 @@ impl Agents {
     /// Takes a slot that was lent for the job that has waited for one the longest.
     pub(super) fn borrow(&mut self, name: &str) -> Option<JobKey> {
         let agent = self.known.get_mut(name)?;
-        let job = agent.waiting.pop_front()?;
+        let job = agent.waiting.pop()?;
         agent.running += 1;
         Some(job)
     }
@@ -142,7 +143,7 @@ impl Agents {
     /// Notes that a job that may have been waiting for a slot waits no longer.
     pub(super) fn leave(&mut self, name: &str, job: JobKey) {
         if let Some(agent) = self.known.get_mut(name) {
-            agent.waiting.retain(|waiting| *waiting != job);
+            agent.waiting.remove(job);
         }
     }
 
@@ -150,7 +151,7 @@ impl Agents {
     pub(super) fn next_to_run(&mut self) -> Option<JobKey> {
         while let Some(name) = self.freed.pop_front() {
             if let Some(agent) = self.known.get_mut(&*name).filter(|agent| agent.has_slot())
-                && let Some(job) = agent.waiting.pop_front()
+                && let Some(job) = agent.waiting.pop()
             {
                 agent.running += 1;
                 return Some(job);

@@ -50,6 +50,7 @@ mod idempotency;
 mod inquiries;
 pub(crate) mod jobs;
 mod journal;
+mod line;
 mod list;
 mod listing;
 mod liveness;

@@ -131,8 +131,8 @@ impl Jobs {
 
     /// The jobs below this one that have not ended, each before the one that delegated it.
     pub(in crate::arcp::runtime) fn descendants(&self, id: JobKey) -> Vec<JobKey> {
-        let children = |id: JobKey| self.get(id).map_or(&[][..], |job| job.children());
-        let mut open: Vec<JobKey> = children(id).to_vec();
+        let children = |id: JobKey| self.get(id).into_iter().flat_map(Job::children);
+        let mut open: Vec<JobKey> = children(id).collect();
         let mut found = Vec::new();
         while let Some(id) = open.pop() {
             found.push(id);

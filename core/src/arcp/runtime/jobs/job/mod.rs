@@ -25,6 +25,7 @@ use crate::arcp::runtime::jobs::recorded::Recorded;
 use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
+use crate::arcp::runtime::line::Line;
 use crate::arcp::runtime::memory::Charge;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
@@ -79,7 +80,7 @@ pub(crate) struct Job {
     reservations: Reservations,
     questions: Questions,
     parent: Option<JobKey>,
-    children: Vec<JobKey>,
+    children: Line<JobKey>,
     delegate_ids: BTreeSet<Box<str>>,
     depth: u32,
     /// The number of the parent's `delegate` event, which its `job.accepted` follows.
@@ -128,7 +129,7 @@ impl Job {
             reservations: Reservations::default(),
             questions: Questions::new(),
             parent: spec.parent,
-            children: Vec::new(),
+            children: Line::default(),
             delegate_ids: BTreeSet::new(),
             depth,
             delegated_at: 0,
@@ -327,8 +328,8 @@ impl Job {
     }
 
     /// The jobs it delegated that have not ended.
-    pub(crate) fn children(&self) -> &[JobKey] {
-        &self.children
+    pub(crate) fn children(&self) -> impl DoubleEndedIterator<Item = JobKey> {
+        self.children.iter()
     }
 
     pub(super) fn adopt(&mut self, child: JobKey, delegate_id: Option<&str>) {
@@ -340,7 +341,7 @@ impl Job {
     }
 
     pub(super) fn release(&mut self, child: JobKey) {
-        self.children.retain(|other| *other != child);
+        self.children.remove(child);
     }
 
     /// Levels of delegation above it.
