@@ -42,6 +42,7 @@ mod s7_2_idempotency;
 mod s7_3_terminals;
 mod s7_4_cancel;
 mod s7_6_subscribe;
+mod s7_6_turns;
 mod s7_6_watching;
 mod s8_2_events;
 mod s8_4_results;

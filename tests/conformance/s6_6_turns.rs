@@ -1,9 +1,10 @@
 //! Bounded turns: long listings pause, and what one connection costs does not delay the others (§6.6, §14, ours).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_core::arcp::{AnyPrincipal, Body, Config, ConnId, Number, Timer};
-use nuncio_tests::world::{Frame, World};
+use nuncio_tests::world::{Frame, Job, World};
 use serde_json::{Value, json};
 
 fn ids(page: &Frame) -> Vec<String> {
@@ -213,6 +214,46 @@ fn s14_the_history_of_a_subscription_counts_against_the_turn() {
         assert_eq!(w.runtime.is_turn_over(), is_over, "history: {history}");
     }
     assert!(w.drain(b).iter().all(|frame| frame.payload()["kind"] != "progress"));
+}
+
+/// What has become too old at once, as after the machine was suspended, is removed in turns.
+#[test]
+fn ours_ended_jobs_and_keys_are_removed_in_turns() {
+    const TURN: u64 = 1_000;
+    let mut w = World::with(|config| {
+        config.limits.turn_work = TURN;
+        config.job_retention = Duration::from_mins(1);
+        config.idempotency_window = Duration::from_mins(2);
+    });
+    let a = w.login("tok-alice");
+    let submit = |number: usize| json!({"agent": "echo", "idempotency_key": format!("key {number}")});
+    let jobs: Vec<Job> = (0..50)
+        .map(|number| {
+            let job = w.submit(a, submit(number));
+            w.finish(&job, "1");
+            w.drain(a);
+            job
+        })
+        .collect();
+    w.cut(a);
+    for (minutes, what) in [(1, "jobs"), (2, "keys")] {
+        let (due, timer) = w.timer().unwrap();
+        assert_eq!(timer, Timer::Eviction);
+        let mut turns = 0;
+        while let Some((at, Timer::Eviction)) = w.timer().filter(|(at, _)| *at <= due.plus_micros(1_000)) {
+            let before = w.runtime.work_done();
+            w.now = at;
+            w.runtime.handle_timeout(at);
+            let done = w.runtime.work_done() - before;
+            assert!(done <= 2 * TURN, "a turn of {done} units for {what}");
+            turns += 1;
+        }
+        assert!(turns >= 4, "{turns} turns after {minutes} minutes");
+        assert_eq!(w.runtime.stats().jobs_kept, 0);
+    }
+    let a = w.login("tok-alice");
+    let again = w.submit(a, submit(0));
+    assert!(jobs.iter().all(|job| job.id != again.id), "the key may be used again");
 }
 
 #[test]

@@ -1,20 +1,23 @@
 //! Removes ended jobs and idempotency records that are too old, oldest first, or too many: those of the principal that holds
 //! most.
 
-use super::Runtime;
 use super::conns::conn::Conn;
 use super::host::{ConnId, JobKey};
 use super::record::Record;
 use super::sessions::session::Session;
+use super::{Runtime, work};
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::JobUlid;
 use crate::time::{Time, micros};
 
 impl Runtime {
-    /// Removes what is too old or too much, and arms the deadline for the next removal.
+    /// Removes what is too old or too much, and arms the deadline for the next removal. If much is too old at once, as after the
+    /// machine was suspended, the rest of it is removed in later turns.
     pub(super) fn evict(&mut self) {
         let (now, retention) = (self.clock.now(), micros(self.config.job_retention));
-        while let Some(id) = self.jobs.surplus(&self.config.limits, |at| now.since(at) >= retention) {
+        let too_old = |at| now.since(at) >= retention;
+        while let Some(id) = self.jobs.surplus(&self.config.limits, |at| !self.is_input_long() && too_old(at)) {
+            self.work.charge(work::REMOVED);
             self.evict_job(id);
         }
         self.evict_idempotency();
@@ -83,7 +86,10 @@ impl Runtime {
 
     fn evict_idempotency(&mut self) {
         let (now, window) = (self.clock.now(), micros(self.config.idempotency_window));
-        while let Some(ulid) = self.idempotency.surplus(&self.config.limits, |at| now.since(at) >= window) {
+        let too_old = |at| now.since(at) >= window;
+        while let Some(ulid) = self.idempotency.surplus(&self.config.limits, |at| !self.is_input_long() && too_old(at))
+        {
+            self.work.charge(work::REMOVED);
             self.forget_key(ulid);
         }
     }

@@ -35,6 +35,7 @@ impl Runtime {
     /// Handles one input: dispatches it once, then flushes once.
     pub(super) fn input<R>(&mut self, now: Time, handle: impl FnOnce(&mut Runtime) -> R) -> R {
         self.clock.advance(now);
+        self.work.begin_input();
         let result = handle(self);
         self.flush();
         result
@@ -77,7 +78,9 @@ impl Runtime {
     fn continue_agent(&mut self, id: JobKey) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if job.output().has_rest() {
-            self.send_rest(id);
+            if !job.output().is_rest_left() {
+                self.send_rest(id);
+            }
         } else if job.unblock() {
             self.event(Event::Unblocked { job: id });
         }

@@ -1,10 +1,13 @@
-//! Sends the history of a subscribed job, a few events at a time while the connection takes them (§7.6).
+//! Sends the history of a subscribed job, a few events at a time while the connection takes them, and no more in a turn than
+//! [`Limits::turn_work`](crate::arcp::Limits::turn_work) allows (§7.6).
 
 use bytes::Bytes;
 
 use super::append::event_len;
 use super::host::{JobKey, SessionKey};
 use super::jobs::history::Past;
+use super::sessions::session::Session;
+use super::unfinished::Rest;
 use super::{Runtime, work};
 
 /// The next item of a job's history.
@@ -26,15 +29,19 @@ enum Next {
 impl Runtime {
     /// Appends the next event of a history to a session's log, if one may be shown now. Returns whether there may be more.
     pub(super) fn replay_next(&mut self, key: SessionKey) -> bool {
-        let Some(session) = self.sessions.get(key) else { return false };
+        let Some(session) = self.sessions.get_mut(key) else { return false };
         let ready = session.next_replay(self.clock.now(), self.config.limits.send_window);
         let (Some((id, at)), connected) = (ready, session.conn().is_some()) else { return false };
-        let Some(next) = self.next_of_history(key, id, at) else {
+        let next = self.next_of_history(key, id, at);
+        let sent = if let Some(Next::Event(payload)) = &next { payload.len() as u64 } else { 0 };
+        self.work.charge(work::REPLAYED + sent / work::FRAME_BYTES);
+        if self.is_input_long() {
+            self.pause_histories(key);
+        }
+        let Some(next) = next else {
             self.unwatch(key, id);
             return true;
         };
-        let sent = if let Next::Event(payload) = &next { payload.len() as u64 } else { 0 };
-        self.work.charge(work::REPLAYED + sent / work::FRAME_BYTES);
         match next {
             Next::Event(payload) => {
                 self.advance_replay(key, id, at + 1);
@@ -56,6 +63,26 @@ impl Runtime {
             }
         }
         true
+    }
+
+    /// Leaves the rest of the histories that a session is sent to a later turn.
+    fn pause_histories(&mut self, key: SessionKey) {
+        if self.sessions.get_mut(key).is_some_and(Session::pause_histories) {
+            self.leave_to_later_turn(Rest::Histories(key));
+        }
+    }
+
+    /// Goes on with the histories that a session is sent. Returns whether the session has a connection, on which the flush
+    /// sends them.
+    pub(super) fn go_on_with_histories(&mut self, key: SessionKey) -> bool {
+        let conn = self.sessions.get_mut(key).and_then(|session| {
+            session.go_on_with_histories();
+            session.conn()
+        });
+        if let Some(conn) = conn {
+            self.conns.touch(conn);
+        }
+        conn.is_some()
     }
 
     /// Returns the item at a position of a job's history, or `None` if the job no longer exists.

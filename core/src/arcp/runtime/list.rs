@@ -13,6 +13,7 @@ use super::listing::{Filter, Listing};
 use super::policy::Access;
 use super::reply::To;
 use super::sessions::session::Session;
+use super::unfinished::Rest;
 use super::work;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::Fault;
@@ -140,7 +141,7 @@ impl Runtime {
             if self.conns.get_mut(listing.conn).is_some_and(Conn::begin_listing) {
                 self.outputs.not_reading(listing.conn);
             }
-            self.unfinished.push(listing, self.clock.now(), &mut self.timers);
+            self.leave_to_later_turn(Rest::Listing(Box::new(listing)));
         }
     }
 }

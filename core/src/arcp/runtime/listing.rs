@@ -1,14 +1,11 @@
 //! Listings that may take several turns (§6.6).
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::event::Timer;
 use super::host::{ConnId, SessionKey};
 use super::jobs::job::Job;
-use super::timers::{Deadline, Timers};
 use super::validate;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::JobUlid;
@@ -80,49 +77,6 @@ impl Filter {
                 Some((name, pinned)) => name == agent && version == Some(pinned),
                 None => **wanted == *agent,
             })
-    }
-}
-
-/// The listings that are not finished, in the order of their next turns.
-#[derive(Clone, Debug)]
-pub(super) struct Unfinished {
-    listings: VecDeque<Listing>,
-    deadline: Deadline,
-}
-
-impl Default for Unfinished {
-    fn default() -> Unfinished {
-        Unfinished { listings: VecDeque::new(), deadline: Deadline::new(Timer::Turn) }
-    }
-}
-
-impl Unfinished {
-    /// Puts a listing last, and sees that there is a turn.
-    pub(super) fn push(&mut self, listing: Listing, now: Time, timers: &mut Timers) {
-        self.listings.push_back(listing);
-        if self.deadline.is_clear() {
-            self.deadline.set(now.plus_micros(1), ConnId::default(), timers);
-        }
-    }
-
-    /// Begins a turn.
-    pub(super) fn begin(&mut self) {
-        self.deadline.passed();
-    }
-
-    pub(super) fn next(&mut self) -> Option<Listing> {
-        self.listings.pop_front()
-    }
-
-    /// Ends a turn: the rest goes on in the next one.
-    pub(super) fn rest(&mut self, now: Time, timers: &mut Timers) {
-        if !self.listings.is_empty() && self.deadline.is_clear() {
-            self.deadline.set(now.plus_micros(1), ConnId::default(), timers);
-        }
-    }
-
-    pub(super) fn held(&self) -> usize {
-        self.listings.iter().map(Listing::held).sum()
     }
 }
 

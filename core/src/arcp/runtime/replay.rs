@@ -5,7 +5,6 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Runtime;
 use super::conns::claim::Claim;
 use super::conns::state::ConnState;
 use super::event::{Event, ReplayRange};
@@ -15,6 +14,7 @@ use super::record::{First, Record};
 use super::replays::Wants;
 use super::sessions::log::{Announcement, Entry};
 use super::sessions::session::Session;
+use super::{Runtime, work};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::JobUlid;
@@ -33,6 +33,7 @@ impl Runtime {
                     if this.is_waiting(conn) {
                         let key = this.sessions.claimed(&claim);
                         let past = key.map(|key| this.entries(key, claim.last, records)).unwrap_or_default();
+                        this.work.charge(work_of(&past));
                         let outcome = this.resume(conn, &claim, &principal, request_id.as_deref(), Some(past));
                         this.resume_answered(conn, request_id.as_deref(), outcome);
                     }
@@ -149,6 +150,7 @@ impl Runtime {
                 self.end_connection(conn, 1011, "the session's events could not be read back");
                 return;
             }
+            self.work.charge(work_of(&past));
             if let Some(session) = self.sessions.get_mut(key) {
                 session.fill(past);
             }
@@ -228,6 +230,7 @@ impl Runtime {
         self.advance_replay(key, id, next.max(at));
         for (position, record) in events {
             let Record::JobEvent(event) = record else { continue };
+            self.work.charge(work::REPLAYED + event.payload.len() as u64 / work::FRAME_BYTES);
             let form = self.sessions.get(key).map(Session::form);
             if form.is_some_and(|form| form.features.intersection(event.needs) == event.needs) {
                 let dialect = form.map(|form| form.dialect).unwrap_or_default();
@@ -257,6 +260,11 @@ impl Runtime {
             Some((position, record))
         })
     }
+}
+
+/// Returns the units of work for events that were read back.
+fn work_of(past: &VecDeque<Entry>) -> u64 {
+    past.iter().map(|entry| work::REPLAYED + entry.payload.len() as u64 / work::FRAME_BYTES).sum()
 }
 
 fn unreadable() -> Fault {

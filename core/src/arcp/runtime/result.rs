@@ -10,6 +10,8 @@ use super::host::{JobKey, JobResult, Refused};
 use super::jobs::output::Stream;
 use super::jobs::state::{Cause, JobState};
 use super::sessions::session::Session;
+use super::unfinished::Rest;
+use super::work;
 use crate::arcp::wire::body::{Body, Chunk};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::Feature;
@@ -110,6 +112,7 @@ impl Runtime {
         if let Some(data) = self.jobs.get_mut(job) {
             data.output_mut().push(alloc::format!("{result_id}"), taken, text, !(last && taken == len));
         }
+        self.work.charge(work::REPLAYED + taken as u64 / work::EVENT_BYTES);
         self.append(job, &body, None);
         Ok(taken)
     }
@@ -187,11 +190,32 @@ impl Runtime {
         self.end_success(id, &Success::Streamed { result_id, bytes, summary: summary.as_deref() });
     }
 
-    /// Sends the rest of a large inline result, while the log has space for it.
+    /// Leaves the rest of a large inline result to a later turn.
+    fn leave_result(&mut self, id: JobKey) {
+        if self.jobs.get_mut(id).is_some_and(|job| job.output_mut().leave_rest()) {
+            self.leave_to_later_turn(Rest::Result(id));
+        }
+    }
+
+    /// Goes on with the rest of a large inline result. Returns whether there is one, which the flush sends.
+    pub(super) fn go_on_with_result(&mut self, id: JobKey) -> bool {
+        let goes_on = self.jobs.get_mut(id).is_some_and(|job| job.output_mut().go_on_with_rest());
+        if goes_on {
+            self.jobs.wake([id]);
+        }
+        goes_on
+    }
+
+    /// Sends the rest of a large inline result, while the log has space for it and the turn is not over.
     pub(super) fn send_rest(&mut self, id: JobKey) {
-        while let Some((result_id, rest)) = self.jobs.get(id).and_then(|job| job.output().rest()) {
-            let text = core::str::from_utf8(&rest).unwrap_or("");
-            match self.push_chunk(id, Some(result_id), Chunk::Text(text), true) {
+        let most = self.config.limits.chunk_bytes;
+        while let Some((result_id, piece, last)) = self.jobs.get(id).and_then(|job| job.output().rest(most)) {
+            if self.is_input_long() {
+                self.leave_result(id);
+                return;
+            }
+            let text = core::str::from_utf8(&piece).unwrap_or("");
+            match self.push_chunk(id, Some(result_id), Chunk::Text(text), last) {
                 Ok(taken) => {
                     let Some(job) = self.jobs.get_mut(id) else { return };
                     job.output_mut().sent(taken);

@@ -8,6 +8,10 @@ pub(super) const FRAME_BYTES: u64 = 4;
 pub(super) const LISTED: u64 = 20;
 /// Units of work for an event of a history that is sent or passed over, besides its bytes.
 pub(super) const REPLAYED: u64 = 20;
+/// Bytes of an event that are made and copied for one unit of work.
+pub(super) const EVENT_BYTES: u64 = 8;
+/// Units of work for an ended job, or an idempotency record, that is removed.
+pub(super) const REMOVED: u64 = 100;
 /// Units of work for a deadline.
 pub(super) const DEADLINE: u64 = 500;
 
@@ -17,6 +21,8 @@ pub(super) struct Work {
     done: u64,
     /// What was done before the present turn.
     before: u64,
+    /// What was done before the present input.
+    before_input: u64,
 }
 
 impl Work {
@@ -34,5 +40,13 @@ impl Work {
 
     pub(super) fn in_turn(self) -> u64 {
         self.done - self.before
+    }
+
+    pub(super) fn begin_input(&mut self) {
+        self.before_input = self.done;
+    }
+
+    pub(super) fn in_input(self) -> u64 {
+        self.done - self.before_input
     }
 }

@@ -74,6 +74,8 @@ struct Rest {
     result: Bytes,
     sent: usize,
     result_id: ResultId,
+    /// Whether it goes on in a later turn.
+    left: bool,
 }
 
 /// The output that a job's agent has written so far.
@@ -171,7 +173,7 @@ impl JobOutput {
 
     /// Keeps an inline result that is to be sent in chunks.
     pub(crate) fn send_in_chunks(&mut self, result: Bytes, result_id: ResultId) {
-        self.rest = Some(Rest { result, sent: 0, result_id });
+        self.rest = Some(Rest { result, sent: 0, result_id, left: false });
     }
 
     /// Whether the agent has returned and a part of its result is still to be sent.
@@ -179,9 +181,32 @@ impl JobOutput {
         self.rest.is_some()
     }
 
-    /// The id of a result that is sent in chunks, and what is left of it.
-    pub(crate) fn rest(&self) -> Option<(ResultId, Bytes)> {
-        self.rest.as_ref().map(|rest| (rest.result_id, rest.result.slice(rest.sent.min(rest.result.len())..)))
+    /// The id of a result that is sent in chunks, the next `most` bytes of it, and whether they are the last ones. Characters
+    /// are whole, so there may be up to three bytes less.
+    pub(crate) fn rest(&self, most: usize) -> Option<(ResultId, Bytes, bool)> {
+        let rest = self.rest.as_ref()?;
+        let begin = rest.sent.min(rest.result.len());
+        let mut end = rest.result.len().min(begin.saturating_add(most.max(4)));
+        // A byte that continues a character begins with the bits 10.
+        while end > begin && rest.result.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            end -= 1;
+        }
+        Some((rest.result_id, rest.result.slice(begin..end), end == rest.result.len()))
+    }
+
+    /// Leaves the rest of a result to a later turn. Returns whether there is one, and it was not left to one before.
+    pub(crate) fn leave_rest(&mut self) -> bool {
+        self.rest.as_mut().is_some_and(|rest| !core::mem::replace(&mut rest.left, true))
+    }
+
+    /// Whether the rest of a result goes on in a later turn.
+    pub(crate) fn is_rest_left(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.left)
+    }
+
+    /// Goes on with the rest of a result. Returns whether there is one.
+    pub(crate) fn go_on_with_rest(&mut self) -> bool {
+        self.rest.as_mut().is_some_and(|rest| core::mem::take(&mut rest.left))
     }
 
     /// Notes that this number of bytes of the rest was sent.

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::log::Announcement;
 use crate::arcp::runtime::host::JobKey;
@@ -60,8 +61,12 @@ struct Watch {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watches {
     jobs: BTreeMap<JobKey, Watch>,
-    /// The jobs that have a cursor.
-    replaying: BTreeSet<JobKey>,
+    /// The jobs whose history can be sent now.
+    ready: BTreeSet<JobKey>,
+    /// The jobs whose history can be sent from a time on.
+    later: BTreeSet<(Time, JobKey)>,
+    /// Whether the histories go on in a later turn.
+    paused: bool,
     /// How many of them are not its own.
     others: usize,
 }
@@ -69,6 +74,7 @@ pub(super) struct Watches {
 impl Watches {
     /// Watches a job from now on.
     pub(super) fn add(&mut self, job: JobKey, role: Role, head: Arc<str>) {
+        self.caught_up(job);
         let watch = Watch { role, head, cursor: None, announcement: None };
         let before = self.jobs.insert(job, watch);
         self.count(before.map(|watch| watch.role), Some(role));
@@ -86,9 +92,9 @@ impl Watches {
     }
 
     pub(super) fn remove(&mut self, job: JobKey) {
+        self.caught_up(job);
         let before = self.jobs.remove(&job);
         self.count(before.map(|watch| watch.role), None);
-        self.replaying.remove(&job);
     }
 
     pub(super) fn role(&self, job: JobKey) -> Option<Role> {
@@ -137,31 +143,47 @@ impl Watches {
 
     /// Replays a job's history from position `at`, but not before a time. Returns whether the job is watched.
     pub(super) fn replay_from(&mut self, job: JobKey, at: u64, after: u64, not_before: Time) -> bool {
+        self.caught_up(job);
         let Some(watch) = self.jobs.get_mut(&job) else { return false };
         watch.cursor = Some(Cursor { at, not_before, after, asked: false });
-        self.replaying.insert(job);
+        self.later.insert((not_before, job));
         true
     }
 
     /// Notes that the history was sent to its end.
     pub(super) fn caught_up(&mut self, job: JobKey) {
-        self.replaying.remove(&job);
-        if let Some(watch) = self.jobs.get_mut(&job) {
-            watch.cursor = None;
+        if let Some(cursor) = self.jobs.get_mut(&job).and_then(|watch| watch.cursor.take()) {
+            self.ready.remove(&job);
+            self.later.remove(&(cursor.not_before, job));
         }
     }
 
-    /// Returns whether a part of some job's history is still to be sent.
+    /// Returns whether a part of some job's history is still to be sent, and the journal was not asked for it.
     pub(super) fn are_replaying(&self) -> bool {
-        !self.replaying.is_empty()
+        !self.paused && (!self.ready.is_empty() || !self.later.is_empty())
     }
 
     /// Returns the first job whose history can be sent now, and its next position.
-    pub(super) fn next_replay(&self, now: Time) -> Option<(JobKey, u64)> {
-        self.replaying.iter().find_map(|job| {
-            let cursor = self.jobs.get(job)?.cursor?;
-            (cursor.not_before <= now && !cursor.asked).then_some((*job, cursor.at))
-        })
+    pub(super) fn next_replay(&mut self, now: Time) -> Option<(JobKey, u64)> {
+        if self.paused {
+            return None;
+        }
+        while let Some((_, job)) = self.later.first().filter(|(at, _)| *at <= now).copied() {
+            self.later.pop_first();
+            self.ready.insert(job);
+        }
+        let job = self.ready.first().copied()?;
+        Some((job, self.cursor(job)?.at))
+    }
+
+    /// Leaves the histories to a later turn. Returns whether they were not left to one before.
+    pub(super) fn pause(&mut self) -> bool {
+        !core::mem::replace(&mut self.paused, true)
+    }
+
+    /// Goes on with the histories.
+    pub(super) fn go_on(&mut self) {
+        self.paused = false;
     }
 
     fn cursor(&mut self, job: JobKey) -> Option<&mut Cursor> {
@@ -179,29 +201,45 @@ impl Watches {
     pub(super) fn ask(&mut self, job: JobKey) -> Option<u64> {
         let cursor = self.cursor(job)?;
         cursor.asked = true;
-        Some(cursor.after)
+        let after = cursor.after;
+        self.ready.remove(&job);
+        Some(after)
     }
 
     /// Notes that the journal has answered. Returns the next position, and the number after which events count.
     pub(super) fn answered(&mut self, job: JobKey) -> Option<(u64, u64)> {
         let cursor = self.cursor(job)?;
-        cursor.asked = false;
-        Some((cursor.at, cursor.after))
+        let was_asked = core::mem::take(&mut cursor.asked);
+        let place = (cursor.at, cursor.after);
+        if was_asked {
+            self.ready.insert(job);
+        }
+        Some(place)
     }
 
     /// Notes that a `job.subscribed` was sent. The events of its subscription follow at this time.
     pub(super) fn start_at(&mut self, at: Time) {
-        let waiting = self.jobs.values_mut().filter_map(|watch| watch.cursor.as_mut());
-        for cursor in waiting.filter(|cursor| cursor.not_before == Time::MAX) {
-            cursor.not_before = at;
+        let waiting = self.later.iter().rev().take_while(|(not_before, _)| *not_before == Time::MAX);
+        let waiting: Vec<JobKey> = waiting.map(|(_, job)| *job).collect();
+        for job in waiting {
+            self.start(job, at);
         }
     }
 
     /// Lets the events of all subscriptions start. The connection was lost, and each `job.subscribed` that was not sent
     /// with it.
     pub(super) fn start_all(&mut self) {
-        for cursor in self.jobs.values_mut().filter_map(|watch| watch.cursor.as_mut()) {
-            cursor.not_before = Time(0);
+        let waiting: Vec<JobKey> = self.later.iter().map(|(_, job)| *job).collect();
+        for job in waiting {
+            self.start(job, Time(0));
+        }
+    }
+
+    fn start(&mut self, job: JobKey, at: Time) {
+        if let Some(cursor) = self.cursor(job) {
+            let before = core::mem::replace(&mut cursor.not_before, at);
+            self.later.remove(&(before, job));
+            self.later.insert((at, job));
         }
     }
 }

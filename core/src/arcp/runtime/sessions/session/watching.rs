@@ -72,11 +72,21 @@ impl Session {
     }
 
     /// Returns the first job whose history can be sent now, and its next position, or `None` while many events wait.
-    pub(crate) fn next_replay(&self, now: Time, window: usize) -> Option<(JobKey, u64)> {
+    pub(crate) fn next_replay(&mut self, now: Time, window: usize) -> Option<(JobKey, u64)> {
         if self.conn.is_some() && self.log.unwritten().0 >= window {
             return None;
         }
         self.watches.next_replay(now)
+    }
+
+    /// Leaves the histories to a later turn. Returns whether they were not left to one before.
+    pub(crate) fn pause_histories(&mut self) -> bool {
+        self.watches.pause()
+    }
+
+    /// Goes on with the histories.
+    pub(crate) fn go_on_with_histories(&mut self) {
+        self.watches.go_on();
     }
 
     /// Notes that the history of a job was sent up to a position.
