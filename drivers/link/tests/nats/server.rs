@@ -222,3 +222,14 @@ fn a_refusal_is_one_line_whatever_its_text_is() {
     link.refuse("no 'such'\r\nMSG a 1 0");
     assert_eq!(written(&mut link), "-ERR 'no  such   MSG a 1 0'\r\n");
 }
+
+/// Values that are logged show how much there is, and nothing of what peers have sent.
+#[test]
+fn the_debug_text_of_a_link_shows_sizes_and_no_messages() {
+    let mut link = quiet();
+    link.receive(NOW, b"SUB secret.subject 1\r\nPUB secret.subject 14\r\nsecret payload\r\n");
+    assert_eq!(events(&mut link).len(), 2);
+    let shown = format!("{link:?}");
+    assert!(shown.contains("is_open: true") && shown.contains("subscriptions: 1"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+}

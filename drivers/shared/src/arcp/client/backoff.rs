@@ -89,6 +89,21 @@ mod tests {
         assert_eq!(backoff.next(now, false), Attempt { number: 0, after: Duration::ZERO });
     }
 
+    /// A connection is steady from `steady_after` on, and not before.
+    #[test]
+    fn a_connection_is_steady_once_it_has_lasted_long_enough() {
+        let steady = Duration::from_secs(10);
+        let policy = Reconnect::default().steady_after(steady);
+        for (lasted, number) in [(steady - Duration::from_nanos(1), 1), (steady, 0), (steady * 2, 0)] {
+            let mut backoff = Backoff::new(policy);
+            let now = monotonic();
+            // The first attempt is made at once, and its connection is lost after this time.
+            assert_eq!(backoff.next(now, false), Attempt { number: 0, after: Duration::ZERO });
+            assert_eq!(backoff.next(now, false).number, 0);
+            assert_eq!(backoff.next(now + lasted, false).number, number, "{lasted:?}");
+        }
+    }
+
     #[test]
     fn a_connection_that_is_lost_again_and_again_is_not_retried_in_a_busy_loop() {
         let mut backoff = Backoff::new(Reconnect::default());

@@ -181,3 +181,32 @@ pub(super) fn delete(db: &Connection, first: i64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM batches WHERE first = ?1")?.execute([first])?;
     Ok(())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use nuncio_core::arcp::JobUlid;
+
+    use super::*;
+
+    fn batches(records: &[Record]) -> Vec<usize> {
+        let numbered: Vec<(u64, Record)> = (1..).zip(records.iter().cloned()).collect();
+        let drafts = Batch::cut(&numbered, Time(0));
+        let firsts: Vec<u64> = drafts.iter().map(|draft| draft.first).collect();
+        assert!(firsts.is_sorted() && drafts.last().is_none_or(|draft| draft.last == records.len() as u64));
+        drafts.iter().map(|draft| draft.records).collect()
+    }
+
+    /// A batch is read as a whole, so it has a bounded number of records and, but for its last record, of bytes.
+    #[test]
+    fn a_batch_is_full_of_many_records_or_of_many_bytes() {
+        let job = JobUlid::parse("job_01KRHD2GP0AW1PQQZEEHMZNQES").unwrap();
+        let small = Record::KeyForgotten { job };
+        let id = "x".repeat(MAX_BYTES / 4);
+        let large = Record::CredentialRevoked { job, id: id.into() };
+        assert_eq!(batches(&[]), [0; 0]);
+        assert_eq!(batches(&vec![small.clone(); 2 * MAX_RECORDS + 1]), [MAX_RECORDS, MAX_RECORDS, 1]);
+        assert_eq!(batches(&vec![large.clone(); 9]), [4, 4, 1]);
+        assert_eq!(batches(&[large.clone(), large.clone(), large.clone(), small.clone(), large, small]), [5, 1]);
+    }
+}
