@@ -140,7 +140,10 @@ impl Report {
         root.fill(&WHITE)?;
         let slots = rows.len() * (sides.len() + 1);
         let mut chart = ChartBuilder::on(root)
-            .caption("times the floor: tungstenite alone, the same frames", ("sans-serif", 18))
+            .caption(
+                "speed as a multiple of the bare transport: tungstenite alone, the same frames",
+                ("sans-serif", 18),
+            )
             .margin(10)
             .x_label_area_size(35)
             .build_cartesian_2d(range.clone().log_scale(), 0..slots)?;
