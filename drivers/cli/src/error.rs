@@ -16,7 +16,7 @@ pub(crate) enum Error {
     Usage(String),
     #[error("{0}")]
     Unreachable(String),
-    #[error("{0}; check that nats-server is running there and that --nats or NATS_URL is right")]
+    #[error("{0}; check that nats-server or `nuncio cap bus` is running there, and that --nats or NATS_URL is right")]
     NoBus(String),
     #[error("{0}; check that Redis is running there and that --redis or REDIS_URL is right")]
     NoStore(String),

@@ -16,7 +16,7 @@ Exit codes:
   6    the runtime is unreachable, or the session or part of the result is lost
   7    the result cannot be written
   130  left by Ctrl-C before the job's end
-A reader that closes stdout early, as head does, is no error: 0.";
+If the reader of stdout closes it early, as head does, the exit code is 0.";
 
 /// How a command ends; each has its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

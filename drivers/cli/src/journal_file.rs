@@ -69,12 +69,12 @@ impl std::fmt::Display for JournalFileError {
                 f.write_str(", or use another file")
             }
             JournalError::Busy => {
-                write!(f, "another process keeps the journal {file} busy; try again when it is done")
+                write!(f, "another process is using the journal {file}; try again when it has finished")
             }
             JournalError::Incomplete(_) => write!(
                 f,
-                "the journal {file} is not whole: it was in use, and its write-ahead log {file}-wal is missing; put that \
-                 beside it, or use a copy that was made with nuncio journal backup"
+                "the journal {file} is not whole: it was in use, and its write-ahead log {file}-wal is missing; put it \
+                 beside the journal, or use a copy that was made with nuncio journal backup"
             ),
             JournalError::Gone(_) => write!(
                 f,
@@ -83,8 +83,8 @@ impl std::fmt::Display for JournalFileError {
             ),
             JournalError::Foreign(what) => write!(
                 f,
-                "another program has written to the journal {file}: {what}; find it before the next start, and restore the \
-                 journal from a copy"
+                "another program has written to the journal {file}: {what}; stop that program before the next start, and \
+                 restore the journal from a copy"
             ),
             JournalError::Full => write!(f, "the disk of the journal {file} is full; free some space and try again"),
             JournalError::Damaged(what) => write!(
@@ -99,14 +99,14 @@ impl std::fmt::Display for JournalFileError {
             ),
             JournalError::OtherShard { found, wanted } => write!(
                 f,
-                "the journal {file} is that of {found}, and would be that of {wanted}; start nuncio serve with --shards {}, or \
-                 begin a new journal at another path",
+                "the journal {file} belongs to {found}, but this server needs it for {wanted}; start nuncio serve with --shards {}, \
+                 or begin a new journal at another path",
                 found.of
             ),
             JournalError::NewShard(shard) => write!(
                 f,
-                "the journal of {shard} is new, while those of other shards of {file} are not; restore it from a copy, or \
-                 begin a new journal at another path"
+                "the journal of {shard} is new, but other shards of {file} have older journals; restore it from a copy, or begin a \
+                 new journal at another path"
             ),
             JournalError::Io(what) => write!(
                 f,

@@ -41,8 +41,9 @@ Examples:
   nuncio submit echo --token s3cret --input 42
 
 `nuncio COMMAND --help` describes a command, with examples and exit codes.
-RUST_LOG sets what is logged on stderr: debug, or warn,nuncio_shared=trace.
-Commands that serve have --log-level and --log-format, too.";
+RUST_LOG selects what is logged on stderr, such as debug, or
+warn,nuncio_shared=trace. Commands that serve also have --log-level and
+--log-format.";
 
 /// Control long-running agent jobs over ARCP v1.1
 #[derive(Debug, Parser)]
@@ -51,7 +52,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
-    #[arg(help = "When to print in colour: always, never, or auto, which does on a terminal unless NO_COLOR is set")]
+    #[arg(help = "When to print in colour: always, never, or auto (on a terminal, unless NO_COLOR is set)")]
     color: ColorChoice,
 }
 
@@ -67,9 +68,9 @@ enum Command {
     Tail(tail::Options),
     /// List jobs
     Jobs(jobs::Options),
-    /// Show the jobs that run, again and again
+    /// Show the jobs that have not ended, and refresh the list
     Top(top::Options),
-    /// Show all that is known of a job
+    /// Show the details of a job
     Describe(describe::Options),
     /// Wait until jobs have ended
     Wait(wait::Options),
@@ -93,7 +94,7 @@ enum Command {
     Replay(replay::Options),
     /// Inspect, check or compact a journal
     Journal(journal::Options),
-    /// Judge a runtime or a client by the rules of ARCP
+    /// Test a runtime or a client against the rules of ARCP
     Conformance(Box<conformance::Options>),
     /// Print a completion script for a shell
     Completions(completions::Options),

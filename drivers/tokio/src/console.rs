@@ -17,7 +17,7 @@
 //! # }
 //! ```
 //!
-//! A browser that shows the page is a client as any other. It sends a token in its hello, and sees and does what the policy
+//! A browser that shows the page is an ordinary client. It sends a token in its hello, and sees and does what the policy
 //! lets its principal see and do.
 //!
 //! # Origins

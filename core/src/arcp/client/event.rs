@@ -220,6 +220,14 @@ pub enum RequestFailure {
     Closed,
 }
 
+fn missing(from: u64, to: u64) -> alloc::string::String {
+    if from == to {
+        alloc::format!("event {from} is missing")
+    } else {
+        alloc::format!("events {from} to {to} are missing")
+    }
+}
+
 /// Why a transport was lost.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LostReason {
@@ -227,10 +235,10 @@ pub enum LostReason {
     #[error("the transport was lost")]
     Transport,
     /// Nothing was received for two heartbeat intervals, or the runtime says that it received nothing (§6.4).
-    #[error("nothing was heard from the runtime for two heartbeat intervals")]
+    #[error("the runtime sent nothing for two heartbeat intervals")]
     Heartbeat,
     /// Event numbers are missing. The session is resumed once to receive them again (§8.3).
-    #[error("the events from {from} to {to} are missing")]
+    #[error("{}", missing(*.from, *.to))]
     Gap {
         /// The first missing number.
         from: u64,
@@ -238,14 +246,14 @@ pub enum LostReason {
         to: u64,
     },
     /// The runtime did not answer the hello in time.
-    #[error("the runtime did not welcome the client in time")]
+    #[error("the runtime did not answer the hello in time")]
     Greeting,
     /// The runtime refused the session, but a later attempt can succeed.
     #[error(transparent)]
     Refused(RemoteFault),
     /// The runtime began a new session instead of resuming the old one. The client asks for the old one once more, in
     /// the form of the specification's `session.resume` (§6.3).
-    #[error("the runtime began a new session; the client asks for the old one once more")]
+    #[error("the runtime began a new session; the client asks for the old session again")]
     Replaced,
     /// The runtime closed the session of its own accord.
     #[error("the runtime closed the session")]

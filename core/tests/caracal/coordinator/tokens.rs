@@ -113,7 +113,7 @@ fn a_wrong_secret_and_an_unknown_application_have_the_same_answer() {
         let (status, body) = answer(&exchange(&mut service, START, &form(application, secret, "agent:lifecycle")));
         assert_eq!((status, &body["error"]), (401, &"access_denied".into()));
         let sentence = body["error_description"].as_str().unwrap();
-        assert_eq!(sentence, "the application is not known, or its secret is another one");
+        assert_eq!(sentence, "the application is unknown, or the secret is wrong");
     }
     let empty = form("app-a", "x", "agent:lifecycle").replace("client_secret=x", "client_secret=");
     assert_eq!(exchange(&mut service, START, &empty).status(), 400, "nothing is not a secret");

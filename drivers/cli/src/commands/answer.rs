@@ -17,9 +17,9 @@ Examples:
   nuncio answer job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB yes
   nuncio answer job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB q2 no --note 'ask on Monday'
 
-VALUE is a text. If the question has a schema, it is JSON, such as 7 or
-'{\"hour\": 7}'. `nuncio questions` lists the questions that are open. The first
-answer counts.
+VALUE is text. If the question has a schema, VALUE is JSON, such as 7 or
+'{\"hour\": 7}'. `nuncio questions` lists the open questions. Only the first
+answer to a question counts.
 
 Exit codes:
   0    the answer was taken

@@ -21,12 +21,13 @@ Example:
   job=$(nuncio submit report --detach)
   nuncio cancel \"$job\" --reason 'wrong week'
 
-The session that submitted a job may cancel it. `nuncio submit` saves that
-session on this machine, and `nuncio cancel` resumes it when the job is followed
-no more: after --detach, a second Ctrl-C, or a crash. Once the runtime
-has forgotten that session, every session of the same principal may cancel the
-job, and operators (`nuncio serve --operator`) always may. Cancel a job that is
-being followed with Ctrl-C in its own terminal.
+While `nuncio submit` follows a job, press Ctrl-C in its terminal to cancel the
+job. When nothing follows the job any more (after --detach, a second Ctrl-C or a
+crash), `nuncio cancel` cancels it. This works on the machine that submitted the
+job, because only the session that submitted a job may cancel it, and `nuncio
+submit` saves that session there. When the resume window of the session has
+passed, every session of the same principal may cancel the job. Operators
+(`nuncio serve --operator`) may cancel every job.
 
 Exit codes:
   0    the job is cancelled, now or by an earlier request
@@ -89,9 +90,9 @@ async fn resume_owner(
     let (url, job_id) = (options.connection.url()?, subscription.job_id());
     let Some(point) = detached::find(&url, job_id) else {
         return Err(Error::Refused(format!(
-            "the runtime refused the request: {fault}; press Ctrl-C where the job is followed. A job that is followed no \
-             more (after --detach or a second Ctrl-C) can be cancelled on the machine that submitted it, with the same --url; any \
-             job by an operator; and with a token of its principal once the session that submitted it can no longer be resumed"
+            "the runtime refused the request: {fault}; press Ctrl-C in the terminal that follows the job. If nothing follows \
+             it any more, after --detach for example, run this command on the machine that submitted the job, with the same \
+             --url, or with the token of an operator"
         )));
     };
     let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {

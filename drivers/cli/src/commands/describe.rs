@@ -31,7 +31,7 @@ Exit codes:
   5    the runtime refused the token or the request, or has no such job
   6    the runtime is unreachable, or the session is lost
   7    stdout cannot be written
-  130  left by Ctrl-C before that";
+  130  left by Ctrl-C before the job was described";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]

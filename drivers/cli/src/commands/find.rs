@@ -61,7 +61,7 @@ pub(super) async fn job(client: &Client, text: &str) -> Result<String, Error> {
 pub(super) fn named<'a>(text: &str, ids: impl Iterator<Item = &'a JobId>) -> Result<String, Error> {
     let part = text.to_ascii_uppercase();
     if PREFIX.starts_with(&part) {
-        return Err(Error::Usage(format!("every job has an id like {text:?}; write more of it")));
+        return Err(Error::Usage(format!("{text:?} matches every job; write more of the id")));
     }
     let is_it = |id: &&JobId| {
         let id = id.as_str().to_ascii_uppercase();
@@ -77,7 +77,7 @@ pub(super) fn named<'a>(text: &str, ids: impl Iterator<Item = &'a JobId>) -> Res
             let names: Vec<&str> = many.iter().rev().take(NAMED).map(|id| id.as_str()).collect();
             let more = if many.len() > NAMED { ", and others" } else { "" };
             Err(Error::Usage(format!(
-                "{} jobs have such an id: {}{more}; write more of it",
+                "{text:?} matches {} jobs: {}{more}; write more of the id",
                 many.len(),
                 names.join(", ")
             )))
@@ -107,13 +107,13 @@ mod tests {
     fn a_part_that_every_job_has_is_refused_even_if_there_is_one_job() {
         for text in ["", "job", "job_"] {
             let refused = named(text, [JobId::from("job_01AAAA1111")].iter()).expect_err("it means no job");
-            assert_eq!(refused.to_string(), format!("every job has an id like {text:?}; write more of it"));
+            assert_eq!(refused.to_string(), format!("{text:?} matches every job; write more of the id"));
         }
     }
 
     #[test]
     fn a_part_that_several_jobs_have_is_refused() {
         let refused = find("01AAAB").expect_err("there are two");
-        assert_eq!(refused, "2 jobs have such an id: job_01AAAB3333, job_01AAAB2222; write more of it");
+        assert_eq!(refused, r#""01AAAB" matches 2 jobs: job_01AAAB3333, job_01AAAB2222; write more of the id"#);
     }
 }

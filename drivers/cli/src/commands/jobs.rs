@@ -25,10 +25,10 @@ Examples:
   nuncio jobs --all --json | jq -r 'select(.status == \"error\").job_id'
   nuncio jobs --status pending,running --watch
 
-The newest jobs are listed first: their age, how long they took or have been
-there, and why they failed. Unless the runtime's policy says otherwise, only
-those of the token's principal are listed, and ended jobs only for a while
-(`nuncio serve --retention`).
+The newest jobs are listed first. AGE is the time since a job was created, TOOK
+is the time from then to its end, and ERROR says why it failed. Only the jobs of
+the token's principal are listed, unless the policy of the runtime allows more.
+Ended jobs are listed for a limited time (`nuncio serve --retention`).
 
 Exit codes:
   0    the jobs were listed; with --watch, Ctrl-C was pressed
@@ -66,8 +66,8 @@ pub(crate) struct Options {
     /// Continue after an earlier page, with the cursor that was printed at its end
     #[arg(long, value_name = "CURSOR", requires = "oldest_first")]
     cursor: Option<String>,
-    /// Show when jobs were created, the sessions that submitted them, the numbers of their last events there, the jobs that
-    /// delegated them, and errors in full
+    /// Also show when each job was created, the session that submitted it, the number of its last event in that session, and
+    /// the job that delegated it. Show errors in full
     #[arg(long)]
     wide: bool,
     /// List all jobs

@@ -25,7 +25,7 @@ Examples:
   nuncio questions --watch --json | jq -r .question.prompt
   nuncio answer job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB yes
 
-Questions of the jobs that this token's principal may watch are listed, the
+Lists the questions of the jobs that this token's principal may watch, the
 oldest job first. `nuncio answer` answers them.
 
 Exit codes:

@@ -20,9 +20,9 @@ const AFTER_HELP: &str = "\
 Example:
   nuncio tail job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
 
-Events are printed on stderr and the result on stdout. Ctrl-C stops following;
-the job goes on. On a terminal, a question of the agent is shown, and a line
-that you type answers it.";
+Events are printed on stderr and the result on stdout. On a terminal, questions
+of the agent are shown, and you type the answers. Ctrl-C ends the command and
+leaves the job running.";
 
 #[derive(Args, Debug)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]

@@ -18,10 +18,10 @@ const AFTER_HELP: &str = "\
 Example:
   nuncio top --interval 5s
 
-The jobs that have not ended are shown, the newest first, under a line that
-counts them and the open questions. A terminal is redrawn until Ctrl-C;
-elsewhere a list is printed when something has changed. `nuncio jobs` also lists
-ended jobs.
+The first line counts the jobs that have not ended and the open questions. The
+jobs follow, the newest first. On a terminal, the screen is redrawn until
+Ctrl-C. Otherwise a new list is printed when something has changed. `nuncio
+jobs` also lists ended jobs.
 
 Exit codes:
   0    Ctrl-C was pressed
@@ -33,7 +33,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
-    /// Time between two looks at the jobs
+    /// Time between two requests for the jobs
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive_duration)]
     interval: Duration,
     #[command(flatten)]

@@ -21,8 +21,8 @@ Examples:
   job=$(nuncio submit report --detach)
   nuncio wait \"$job\" --timeout 10m && nuncio tail \"$job\" -o report.md
 
-A line per job is printed on stdout when it has ended: its id and how. Jobs that
-have ended before count as well. `nuncio tail` shows a result.
+When a job has ended, its id and its status are printed on stdout, as one line.
+A job that had already ended is printed at once. `nuncio tail` shows the result.
 
 Exit codes:
   0    all jobs succeeded
@@ -34,7 +34,7 @@ Exit codes:
   6    the runtime is unreachable, or the session is lost
   7    stdout cannot be written
   130  left by Ctrl-C before the end of all jobs
-If the jobs ended differently, the smallest code other than 0 counts.";
+If the jobs ended differently, the exit code is the smallest one above 0.";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Ids of the jobs, or parts of them that no other job has
     #[arg(value_name = "JOB", required = true, value_parser = NonEmptyStringValueParser::new())]
     jobs: Vec<String>,
-    /// Wait at most this long. The jobs go on
+    /// Wait at most this long. The jobs continue after that
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish(until_interrupted(wait_in_time(&options), "the jobs go on").await)
+    output::finish(until_interrupted(wait_in_time(&options), "the jobs continue").await)
 }
 
 async fn wait_in_time(options: &Options) -> Result<Exit, Error> {
@@ -63,7 +63,7 @@ async fn wait_in_time(options: &Options) -> Result<Exit, Error> {
     tokio::select! {
         exit = wait(options) => exit,
         () = timeout => {
-            eprint_line("nuncio: the time is over; the jobs that have not ended go on");
+            eprint_line("nuncio: --timeout has passed; the other jobs continue");
             Ok(Exit::TimedOut)
         }
     }

@@ -27,12 +27,12 @@ const DEFAULT_URL: &str = "ws://127.0.0.1:7777/arcp";
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// URL of the runtime [default: `NUNCIO_URL`, or that of the context, or `ws://127.0.0.1:7777/arcp`, on which `nuncio
+    /// URL of the runtime [default: `NUNCIO_URL`, or the URL of the context, or `ws://127.0.0.1:7777/arcp`, where `nuncio
     /// serve` listens]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Saved runtime whose URL and token are used, instead of those in environment variables. `nuncio context` saves them
-    /// [default: `NUNCIO_CONTEXT`, or the one that `nuncio context use` has chosen]
+    /// Use the URL and the token of this saved runtime, instead of those in environment variables. `nuncio context` saves
+    /// them [default: `NUNCIO_CONTEXT`, or the choice of `nuncio context use`]
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
     /// Bearer token. Other users of this machine can read it in the list of processes; prefer --token-file or the
@@ -40,7 +40,7 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "TOKEN", value_parser = secret, conflicts_with = "token_file")]
     token: Option<Secret>,
     /// File that holds the bearer token. It is read again if the runtime refuses the token, which may have expired
-    /// [default: the token in `NUNCIO_TOKEN`, or in the file that `NUNCIO_TOKEN_FILE` names, or that of the context]
+    /// [default: the token in `NUNCIO_TOKEN`, or in the file that `NUNCIO_TOKEN_FILE` names, or of the context]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]

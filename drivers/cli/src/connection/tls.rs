@@ -22,6 +22,15 @@ pub(crate) struct TlsOptions {
 }
 
 impl TlsOptions {
+    /// The options of a command whose help names another server than a runtime.
+    pub(crate) fn new(
+        ca_file: Option<PathBuf>,
+        client_cert: Option<PathBuf>,
+        client_key: Option<PathBuf>,
+    ) -> TlsOptions {
+        TlsOptions { ca_file, client_cert, client_key }
+    }
+
     /// The settings that were given, or `None` for the client's own default.
     pub(crate) fn client_tls(&self) -> Result<Option<ClientTls>, Error> {
         let of = |flag: &'static str| move |error: TlsError| Error::Usage(format!("{flag}: {error}"));

@@ -407,12 +407,12 @@ impl Ending {
         self.unreadable.get_or_insert_with(|| format!("line {line} of the program's output cannot be read: {reason}"));
     }
 
-    /// How the job ends, after the program has ended with this status.
-    pub(crate) fn conclude(self, success: bool, status: &str, details: &impl Serialize) -> Result<Output, Failure> {
+    /// How the job ends, after the program has ended as `ended` says.
+    pub(crate) fn conclude(self, success: bool, ended: &str, details: &impl Serialize) -> Result<Output, Failure> {
         match (self.failure, self.unreadable, success) {
             (Some(failure), ..) => Err(failure),
             (None, _, false) => {
-                Err(Failure::internal(format!("the program of the agent ended with {status}")).with_details(details))
+                Err(Failure::internal(format!("the program of the agent {ended}")).with_details(details))
             }
             (None, Some(unreadable), true) => Err(Failure::internal(unreadable).with_details(details)),
             (None, None, true) if self.streamed => Ok(Output::Streamed { summary: None }),

@@ -50,7 +50,7 @@ fn an_event_has_a_kind_and_a_body_of_that_kind() {
     assert_eq!((body.kind(), body.json()), ("progress", r#"{"current":1,"total":2}"#));
     assert!(matches!(message(r#"{"body":[1],"kind":"x-vendor.acme.any"}"#), Message::Event(_, None)));
     insta::assert_snapshot!(reason(r#"{"kind":"progress","body":{"current":-1}}"#), @"progress cannot be negative");
-    insta::assert_snapshot!(reason(r#"{"kind":"nonsense","body":{}}"#), @"the kind is neither one of §8.2 nor an x-vendor.<vendor>.<name>");
+    insta::assert_snapshot!(reason(r#"{"kind":"nonsense","body":{}}"#), @"the kind is unknown; use log, thought, status, metric, progress, tool_call, tool_result, artifact_ref or x-vendor.<vendor>.<name>");
     insta::assert_snapshot!(reason(r#"{"kind":7,"body":{}}"#), @"kind: invalid type: integer `7`, expected a string");
     insta::assert_snapshot!(reason(r#"{"kind":"delegate","body":{}}"#), @r#"write {"delegate": {...}} to delegate, not an event"#);
 }
@@ -80,7 +80,7 @@ fn a_line_that_may_have_been_a_result_is_unreadable_and_shows_the_place() {
     ending.unreadable(3, "why");
     ending.unreadable(4, "again");
     assert_eq!(ending.result(raw("1")), Ok(()));
-    let failed = show(ending.conclude(true, "exit status: 0", &json!({})));
+    let failed = show(ending.conclude(true, "ended with exit status 0", &json!({})));
     assert!(failed.contains("line 3 of the program's output cannot be read: why"), "{failed}");
 }
 
@@ -221,12 +221,12 @@ fn the_first_result_counts_and_only_with_success() {
     assert_eq!(ending.result(raw("1")), Ok(()));
     assert!(ending.result(raw("2")).is_err());
     assert!(ending.chunk().is_err());
-    assert_eq!(show(ending.conclude(true, "exit status: 0", &json!({}))), "1");
+    assert_eq!(show(ending.conclude(true, "ended with exit status 0", &json!({}))), "1");
 
     let mut ending = Ending::default();
     assert_eq!(ending.result(raw("1")), Ok(()));
-    let failed = show(ending.conclude(false, "exit status: 3", &json!({ "exit_status": 3 })));
-    assert!(failed.contains("exit status: 3") && failed.contains("INTERNAL_ERROR"), "{failed}");
+    let failed = show(ending.conclude(false, "ended with exit status 3", &json!({ "exit_status": 3 })));
+    assert!(failed.contains("ended with exit status 3") && failed.contains("INTERNAL_ERROR"), "{failed}");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn an_error_fails_the_job_whatever_the_exit_status() {
         };
         let mut ending = Ending::default();
         assert_eq!(ending.failure(failure), Ok(()));
-        let failed = show(ending.conclude(success, "exit status: 1", &json!({})));
+        let failed = show(ending.conclude(success, "ended with exit status 1", &json!({})));
         assert!(failed.contains("INVALID_REQUEST") && failed.contains("no pages"), "{failed}");
     }
     assert!(matches!(message(r#"{"error":{"message":"m"}}"#), Message::Failure(_)));

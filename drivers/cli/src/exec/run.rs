@@ -64,6 +64,14 @@ impl RunError {
     }
 }
 
+/// How a program has ended, as the end of a sentence: `ended with exit status 3`, `was killed by signal 9 (SIGKILL)`.
+pub(crate) fn ended(status: ExitStatus) -> String {
+    // The standard library writes `exit status: 3` and `signal: 9 (SIGKILL)`.
+    let what = status.to_string().replacen(": ", " ", 1);
+    let verb = if status.code().is_some() { "ended with" } else { "was killed by" };
+    format!("{verb} {what}")
+}
+
 /// Starts a program, lets `tasks` serve its pipes, and waits until all of it has ended. If its job is cancelled before, the
 /// program is stopped. With `terminal`, its stdout is a terminal.
 pub(crate) async fn to_end<E>(
@@ -112,4 +120,17 @@ pub(crate) async fn to_end<E>(
     let status = status.map_err(RunError::Wait)?;
     logged.map_err(RunError::Stderr)?;
     Ok((status, ending.map_err(RunError::Stdout)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::{ExitStatus, ended};
+
+    #[test]
+    fn the_end_of_a_program_is_told_in_words() {
+        assert_eq!(ended(ExitStatus::from_raw(3 << 8)), "ended with exit status 3");
+        assert_eq!(ended(ExitStatus::from_raw(9)), "was killed by signal 9 (SIGKILL)");
+    }
 }

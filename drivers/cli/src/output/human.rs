@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nuncio_tokio::arcp::{EventKind, FinalStatus, Json, Outcome, Product, SessionEvent};
+use nuncio_tokio::arcp::{ErrorCode, EventKind, FinalStatus, Json, LostReason, Outcome, Product, SessionEvent};
 use serde::Deserialize;
 
 use super::redact;
@@ -68,7 +68,14 @@ pub(super) fn outcome(outcome: &Outcome, took: Option<String>) -> String {
         FinalStatus::TimedOut => "timed out",
     };
     let summary = outcome.summary.as_ref().map(|summary| format!(": {summary}")).unwrap_or_default();
-    let why = outcome.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
+    let why = match &outcome.fault {
+        // The verb says it.
+        Some(fault) if outcome.status == FinalStatus::Cancelled && fault.code == ErrorCode::Cancelled.as_str() => {
+            String::new()
+        }
+        Some(fault) => format!(": {fault}"),
+        None => String::new(),
+    };
     let unknown = match outcome.result {
         Product::Unknown => "; the runtime no longer has its result",
         Product::None | Product::Inline(_) | Product::Streamed { .. } => "",
@@ -81,6 +88,7 @@ pub(super) fn outcome(outcome: &Outcome, took: Option<String>) -> String {
 pub(super) fn session(event: &SessionEvent) -> Option<String> {
     match event {
         SessionEvent::Live(welcome) if welcome.resumed => Some("connection restored, session resumed".to_owned()),
+        SessionEvent::Lost(LostReason::Transport) => Some("connection lost, reconnecting".to_owned()),
         SessionEvent::Lost(reason) => Some(format!("connection lost ({reason}), reconnecting")),
         // Before the first attempts there is no pause. Those before this one may have succeeded, and been lost again.
         SessionEvent::Reconnecting { after, .. } if !after.is_zero() => {

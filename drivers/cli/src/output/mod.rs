@@ -134,11 +134,10 @@ impl Printer {
         match &mut self.format {
             Format::Json => self.sink.line(&Line::subscribed(job, info, session)).await?,
             Format::Lines | Format::Bars(_) => {
-                let status = info.current_status.as_deref().unwrap_or("in an unknown state");
-                self.note(&format!("{} {} is {status}", job.job_id, job.agent)).await;
+                let status = info.current_status.as_deref().unwrap_or("unknown");
+                self.note(&format!("following {} {}, status {status}", job.job_id, job.agent)).await;
                 if info.history_truncated {
-                    let missing =
-                        "the first events are missing: the runtime no longer has them; numbers begin after those";
+                    let missing = "the first events are missing, because the runtime no longer has them";
                     self.message(missing).await;
                 }
             }

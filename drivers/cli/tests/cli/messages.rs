@@ -68,7 +68,7 @@ fn an_empty_id_means_no_job() {
     assert!(serving.submit("t", &slow).status.success());
     let (code, message) = said(&["cancel", "job_", "--url", &serving.url, "--token", "t"]);
     assert_eq!(code, Some(2), "{message}");
-    assert!(message.contains("write more of it"), "{message}");
+    assert!(message.contains("write more of the id"), "{message}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_address_that_is_none_is_invalid_usage() {
     let address = taken.local_addr().expect("an address").to_string();
     let (code, message) = said(&["serve", "--demo-agents", "--listen", &address]);
     assert_eq!(code, Some(1));
-    assert!(message.contains("end the program that does"), "{message}");
+    assert!(message.contains("stop it, or give another port"), "{message}");
     let (code, message) = said(&["conformance", "--serve", "x"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("with --serve") && !message.contains("--listen"), "{message}");

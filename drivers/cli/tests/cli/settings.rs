@@ -101,7 +101,7 @@ fn check_prints_what_would_be_served() {
     limit    jobs-per-session = 8
     limit    resume-window = 1h 30m
     limit    cancel-grace = 20s
-    stopping drain 1m, from SIGTERM to SIGKILL 250ms
+    stopping drain = 1m, kill-grace = 250ms
     valid: it would be served
     "##);
 }
@@ -176,12 +176,12 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     "##);
     let differ = "[agents.\"a@1\"]\ncommand = \"sh\"\nmax-concurrent = 1\n[agents.\"a@2\"]\ncommand = \"sh\"\nmax-concurrent = 2\n";
     insta::assert_snapshot!(File::new("differ", differ).complaint(), @r##"
-    nuncio: the versions of agent "a" have different values of max-concurrent, which counts for all of them together; give it for one version only
+    nuncio: the versions of agent "a" have different values of max-concurrent, which is one value for all versions; give it for one version only
     "##);
     let differ =
         differ.replace("max-concurrent = 1", "restart = \"rerun\"").replace("max-concurrent = 2", "restart = \"fail\"");
     insta::assert_snapshot!(File::new("restarts", &differ).complaint(), @r##"
-    nuncio: the versions of agent "a" have different values of restart, which is that of all of them together; give it for one version only
+    nuncio: the versions of agent "a" have different values of restart, which is one value for all versions; give it for one version only
     "##);
     let again = File::new("again", "[agents.a]\ncommand = \"sh\"\nrestart = \"again\"\n");
     insta::assert_snapshot!(again.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 3, column 11: unknown variant `again`, expected `fail` or `rerun`; see nuncio serve --help"##);

@@ -102,7 +102,7 @@ fn a_runtime_that_does_not_know_the_request_is_not_asked() {
     });
     let refused = status(listening.url(), "o", &[]);
     assert_eq!(refused.status.code(), Some(5));
-    assert!(stderr(&refused).contains("does not tell its state"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("does not report its state"), "{}", stderr(&refused));
 }
 
 /// A server whose agent runs on a pool shows the bus, and the jobs that it has handed to the pool.

@@ -1334,7 +1334,7 @@ class Questions {
       }
       if (!form) continue;
       say(form.error, question.error);
-      say(form.due, question.expires ? (question.expires > now ? `${duration(question.expires - now)} left` : "time is over") : "");
+      say(form.due, question.expires ? (question.expires > now ? `${duration(question.expires - now)} left` : "expired") : "");
       form.fields.disabled = question.sending || !question.mine;
     }
     $("questions").hidden = model.questions.size === 0;

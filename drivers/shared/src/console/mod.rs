@@ -1,7 +1,7 @@
 //! The live page of a runtime, for any HTTP server: a document, a style sheet, a script and an icon, which are part of the
 //! program.
 //!
-//! [`answer`] says what an HTTP server has to answer to a request. The page is a client of ARCP as any other: it connects to
+//! [`answer`] says what an HTTP server has to answer to a request. The page is an ordinary client of ARCP: it connects to
 //! the WebSocket at `arcp` beside it, or to another URL that its user types, and sends the user's token in its hello. So the
 //! page needs no right of its own, and nothing on the server knows of it.
 //!

@@ -74,7 +74,7 @@ const MIN_HEAD_BYTES: usize = 8 << 10;
 /// A coordinator that is served on a TCP socket. Dropping it ends its connections at once.
 ///
 /// Without TLS, client secrets and tokens are sent in clear: beyond this machine use `listen_tls` (feature `tls`), or put a
-/// proxy with TLS before it.
+/// proxy with TLS in front of it.
 ///
 /// ```
 /// use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, HttpLimits, Secret};

@@ -56,7 +56,10 @@ pub(super) fn check(kind: &str, body: &RawValue) -> Result<Meta, InvalidBody> {
         "delegate" => Err(InvalidBody::new("a delegation is asked for with delegate(), which checks it")),
         QUESTION | ANSWERED => Err(InvalidBody::new("a question is asked with ask(), which checks and records it")),
         vendor if is_vendor_kind(vendor) => Ok(Meta::Plain),
-        _ => Err(InvalidBody::new("the kind is neither one of §8.2 nor an x-vendor.<vendor>.<name>")),
+        _ => Err(InvalidBody::new(
+            "the kind is unknown; use log, thought, status, metric, progress, tool_call, tool_result, artifact_ref or \
+             x-vendor.<vendor>.<name>",
+        )),
     }
 }
 

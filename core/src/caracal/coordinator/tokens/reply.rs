@@ -22,7 +22,7 @@ pub(super) enum Refused {
     Unsupported,
     Lifetime,
     TooMuch,
-    /// The application is not known, or its secret is another one.
+    /// The application is unknown, or the secret is wrong.
     Credentials,
     Scope,
     /// A resource does not exist, or lacks a scope.
@@ -45,7 +45,7 @@ impl Refused {
             Refused::Lifetime => (invalid, "ttl_seconds has to be a number of seconds".into()),
             Refused::TooMuch => (invalid, "there are too many scopes or resources, or one is too long".into()),
             Refused::Credentials => {
-                ((401, "access_denied"), "the application is not known, or its secret is another one".into())
+                ((401, "access_denied"), "the application is unknown, or the secret is wrong".into())
             }
             Refused::Scope => {
                 ((403, "scope_insufficient"), "the application was not granted one of these scopes".into())

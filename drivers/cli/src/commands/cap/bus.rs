@@ -14,13 +14,15 @@ Example:
   nuncio cap bus
   nuncio cap router --id router-1 --unsigned
 
-For first steps and for tests, where no nats-server and no Redis server are
-installed. Clients of NATS and of Redis connect to it, those of the Python SDK
-too. Everything is in memory and ends with the command. There is no login and no
-TLS, so it listens for this machine only; other users of the machine can read
-and write everything on it. A message has at most 1 MiB and no headers, there is
-no JetStream, and Redis has GET, GETRANGE, SET, STRLEN, EXISTS, DEL, PING and
-HELLO in database 0. What is not there is an error that the client is told.
+Use it for first steps and for tests, instead of a nats-server and a Redis
+server. Clients of NATS and of Redis connect to it, also those of the Python
+SDK. Everything is in memory and is lost when the command ends. There is no
+login and no TLS, so it accepts connections from this machine only. Other users
+of this machine can read and write everything on it.
+
+A message has at most 1 MiB and no headers. There is no JetStream. Redis has
+GET, GETRANGE, SET, STRLEN, EXISTS, DEL, PING and HELLO in database 0. Clients
+get an error for everything else.
 
 Exit codes:
   0  ended by a signal

@@ -31,9 +31,10 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 const TOPIC: &str = "job.square";
 
 const AFTER_HELP: &str = "\
-The last line is OK with how many jobs were done, sent again and lost, and the
-exit code 0; or an error, and the exit code 1. No server is needed: the bus is
-within the process, and every packet on it is signed and verified.";
+If all went well, the last line is OK with how many jobs were done, sent again
+and lost, and the exit code is 0. Otherwise the last line is an error, and the
+exit code is 1. No server is needed: the bus is within the process. Every packet
+on it is signed and verified.";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]

@@ -19,13 +19,13 @@ Example:
 
 Writes the private key to keys/worker-1.key.pem, which only its owner can
 read, and the public key to keys/worker-1.pub.pem. Give the public key to
-every component that is to believe this one, and keep the private key where
-the component runs. Keys are on the curve P-256, in the PEM forms of PKCS #8
-and SubjectPublicKeyInfo, which the Python SDK reads too.
+every component that has to accept packets of this one. Keep the private key
+where the component runs. Keys are on the curve P-256, in the PEM forms of
+PKCS #8 and SubjectPublicKeyInfo, which the Python SDK reads too.
 
-To change a key, make a new one in another directory and append its public
-key to the file of the old one everywhere; then use the new private key, and
-remove the old public key when no packet of it is under way.
+To change a key, make a new one in another directory, and append its public
+key to the file of the old one on every machine. Then use the new private key.
+Remove the old public key when no packet that it signed is under way.
 
 Exit codes:
   0  the keys are written
@@ -35,10 +35,10 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
-    /// Id of the component: the sender of its packets
+    /// Id of the component, as the sender of its packets
     #[arg(value_name = "ID", value_parser = super::keys::component_id)]
     id: ComponentId,
-    /// Directory to write to. It is made if it is not there
+    /// Directory to write to. It is created if it does not exist
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
 }

@@ -19,8 +19,8 @@ pub(super) const PRIVATE: &str = ".key.pem";
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Keys")]
 pub(super) struct Peers {
-    /// Directory of the public keys of the senders that are believed: a file SENDER.pub.pem for each, as `nuncio cap
-    /// keygen` writes it. A file may hold several keys one after another, for the time in which a sender changes its key
+    /// Directory of the public keys of trusted senders: a file SENDER.pub.pem for each, which `nuncio cap keygen` writes. A
+    /// file may hold several keys, one after another, while a sender changes its key
     #[arg(long, value_name = "DIR", env = "NUNCIO_CAP_KEYS")]
     keys: Option<PathBuf>,
 }
@@ -41,8 +41,8 @@ pub(super) struct Keys {
     /// File of the private key that signs packets, in PEM form [default: ID.key.pem in --keys]
     #[arg(long, value_name = "FILE", env = "NUNCIO_CAP_KEY")]
     key: Option<PathBuf>,
-    /// Send packets unsigned and believe every packet: whoever reaches the bus can then submit and cancel jobs, and answer
-    /// them
+    /// Send packets unsigned and accept every packet. Everyone who can reach the bus can then submit and cancel jobs, and
+    /// send results
     #[arg(long, conflicts_with_all = ["keys", "key"])]
     unsigned: bool,
 }
@@ -64,8 +64,8 @@ impl Keys {
         }
         let Some(folder) = &self.peers.keys else {
             return Err(Error::Usage(
-                "give --keys DIR with the public keys of the senders that are believed, or --unsigned to believe everyone \
-                 who reaches the bus"
+                "give --keys DIR with the public keys of trusted senders, or --unsigned to trust everyone who can reach \
+                 the bus"
                     .to_owned(),
             ));
         };
@@ -128,7 +128,7 @@ fn read_keyring(folder: &Path) -> Result<Keyring, Error> {
         files += 1;
     }
     if files == 0 {
-        return Err(cannot(&format!("it has no file whose name ends with {PUBLIC}, so nobody would be believed")));
+        return Err(cannot(&format!("it has no file whose name ends with {PUBLIC}, so no sender would be trusted")));
     }
     Ok(keys)
 }
@@ -174,7 +174,7 @@ mod tests {
     fn a_directory_that_would_believe_nobody_or_cannot_be_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let refusal = |path: &Path| read_keyring(path).unwrap_err().to_string();
-        assert!(refusal(folder.path()).contains("nobody would be believed"));
+        assert!(refusal(folder.path()).contains("no sender would be trusted"));
         assert!(refusal(&folder.path().join("missing")).contains("cannot read the directory"));
         let file = folder.path().join("a.pub.pem");
         fs::write(&file, "").unwrap();

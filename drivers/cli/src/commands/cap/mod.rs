@@ -23,9 +23,10 @@ use crate::logging::LogOptions;
 use crate::output;
 
 const AFTER_HELP: &str = "\
-Example:
+Example, with `nuncio cap bus` in place of a nats-server and a Redis server:
   for id in router-1 worker-1 client-1; do nuncio cap keygen $id --dir keys
   done
+  nuncio cap bus
   nuncio cap router --id router-1 --keys keys --store jobs.db
   nuncio cap worker --id worker-1 --keys keys \\
       --topic 'job.count=python3 count.py'

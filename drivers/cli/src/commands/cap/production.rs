@@ -14,19 +14,19 @@ use crate::time::HumanDuration;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Production profile")]
 pub(super) struct ProductionOptions {
-    /// Seal packets about jobs for one subject and one tenant, and take only sealed ones that are for this subject and this
-    /// tenant, have not expired, and did not come before. Router, workers and clients need it together
+    /// Seal packets about jobs for one subject and one tenant. Accept only packets that are sealed for their subject and
+    /// tenant, have not expired, and did not arrive before. Router, workers and clients need this flag together
     #[arg(long, conflicts_with = "unsigned")]
     production: bool,
-    /// Time for which a packet is valid, at most 5m. One that is valid for longer is refused, so give router, workers and
-    /// clients the same
+    /// Time for which a packet is valid, at most 5m. Packets that are valid for longer are refused, so give router, workers
+    /// and clients the same value
     #[arg(long, value_name = "DURATION", default_value = "5m", requires = "production", value_parser = crate::time::positive_duration)]
     packet_lifetime: Duration,
     /// Largest difference between the clocks of two machines, at most 1m
     #[arg(long, value_name = "DURATION", default_value = "0s", requires = "production")]
     clock_skew: HumanDuration,
-    /// Packets that are remembered until they have expired, so that none is taken twice; while there are that many, further
-    /// ones are refused
+    /// Number of packets that are remembered until they expire, so that none is accepted twice. Beyond this number, packets
+    /// are refused
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, requires = "production", value_parser = clap::value_parser!(u32).range(1..))]
     replay_window: u32,
 }

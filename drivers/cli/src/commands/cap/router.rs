@@ -25,35 +25,35 @@ Example:
   nuncio cap router --id router-1 --keys keys --store jobs.db
 
 Takes the jobs that clients publish on sys.job.submit, sends each to a worker
-of its topic, and sees that it ends: a job whose worker is lost, or that failed
-and can be tried again, is sent again; one that takes too long ends with
-TIMEOUT. A job that cannot be helped is published on sys.job.dlq as well.
+of its topic, and makes sure that it ends. A job is sent again if its worker is
+lost, or if it failed and can be tried again. A job that takes too long ends
+with TIMEOUT. A job that failed for good is also published on sys.job.dlq.
 
-With --store a job is on disk before anything that depends on it is published,
-and a router that is started on the same file goes on with it. Only one router
-at a time may use a file.
+With --store, a job is on disk before anything that depends on it is published.
+A router that is started on the same file continues its jobs. Only one router at
+a time may use a file.
 
-With --enroll workers prove who they are before they get jobs, as `nuncio cap
-worker --scheduler` and the Python SDK 2.17 do: they pin the router's key under
-the name that --id says, and name their own key after their id.
+With --enroll, workers prove who they are before they get jobs, as `nuncio cap
+worker --scheduler` and the Python SDK 2.17 do. A worker knows the router's key
+by the name of --id, and its own key is named after its own id.
 
-With --production packets about jobs are sealed as well: for one subject, for
-one tenant, and for a time. Name each client with --submitter, and give
---production to `nuncio cap worker` and `nuncio cap submit`. Jobs go to workers
-of their tenant alone:
+With --production, packets about jobs are also sealed: for one subject, for one
+tenant, and for a limited time. Name each client with --submitter, and give
+--production to `nuncio cap worker` and `nuncio cap submit`. Jobs go only to
+workers of their tenant:
 
   nuncio cap router --id router-1 --keys keys --store jobs.db --production \\
       --enroll worker-1=tenant-1/agent-1 --submitter client-1=tenant-1
 
-With --jetstream the jobs and results that are published while the router is
-away are kept by the nats-server, in a stream that is created if it does not
-exist, and a message leaves it once what it says is in the --store. Clients
-and workers need no option for it. A stream has one router at a time, which
-keeps its --id.
+With --jetstream, the nats-server keeps the jobs and results that are published
+while the router is away. It keeps them in a stream, which is created if it does
+not exist. A message leaves the stream when the router has stored it in its
+--store. Clients and workers need no option for it. A stream has one router at a
+time, whose --id does not change.
 
 Workers of the Python SDK run a job again each time they get its request, and
-send no progress: give --python-workers and a --dispatch-timeout that is longer
-than the longest job.
+send no progress. For them, give --python-workers, and a --dispatch-timeout that
+is longer than the longest job.
 
 Exit codes:
   0  ended by a signal
@@ -64,7 +64,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
-    /// Id of the router, the sender of its packets
+    /// Id of the router, as the sender of its packets
     #[arg(long, value_name = "ID", value_parser = component_id)]
     id: ComponentId,
     /// File for the jobs, so that they outlive the router. It is created if it does not exist [default: none]
@@ -88,13 +88,14 @@ pub(super) struct Options {
     /// How a job gets to a worker
     #[arg(long, value_enum, default_value_t = To::Queue)]
     dispatch: To,
-    /// Sender that may cancel every job; a submitter can cancel its own. May be given several times
+    /// Sender that may cancel every job. Other senders may cancel only the jobs that they submitted. May be given several
+    /// times
     #[arg(long = "operator", value_name = "ID", value_parser = component_id)]
     operators: Vec<ComponentId>,
     /// How often a job that failed and can be tried again is sent again
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     retries: u32,
-    /// Longest time from the first dispatch of a job to its result [default: that of the job]
+    /// Longest time from the first dispatch of a job to its result [default: the job's own limit]
     #[arg(long, value_name = "DURATION", value_parser = crate::time::positive_duration)]
     max_runtime: Option<Duration>,
     /// Time without a sign of a job after which it is sent again
@@ -103,24 +104,24 @@ pub(super) struct Options {
     /// How long a job waits for a worker of its topic
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     worker_wait: HumanDuration,
-    /// Send requests to workers under the router's own signature, for workers that believe no one else
+    /// Sign requests to workers with the router's own key, for workers that accept no other sender
     #[arg(long, conflicts_with = "unsigned")]
     resign: bool,
-    /// Enroll a worker: it proves that it has the key of WORKER.pub.pem in --keys, and gets a session. Only workers with a
-    /// session get jobs then, and the router chooses the worker of each job. May be given several times
+    /// Enroll a worker. It proves that it has the key of WORKER.pub.pem in --keys, and gets a session. With this option, only
+    /// workers with a session get jobs, and the router chooses the worker of each job. May be given several times
     #[arg(long = "enroll", value_name = "WORKER=TENANT/AGENT", conflicts_with = "unsigned")]
     enrolled: Vec<Enrolled>,
-    /// Workers without a session get jobs too, for the time in which workers are enrolled
+    /// Also send jobs to workers without a session, while not all workers are enrolled yet
     #[arg(long, requires = "enrolled", conflicts_with = "production")]
     optional_sessions: bool,
     /// Time for which a session is valid; workers renew it before it ends
     #[arg(long, value_name = "DURATION", default_value = "15m", requires = "enrolled", value_parser = crate::time::positive_duration)]
     session_lifetime: Duration,
-    /// Workers run a job again if they get it again: a job is not sent again to a worker that may have it
+    /// Never send a job again to a worker that may have it, because these workers would run it again
     #[arg(long)]
     python_workers: bool,
-    /// Take the jobs of a client, as those of a tenant: its key is that of CLIENT.pub.pem in --keys. May be given several
-    /// times
+    /// Accept the jobs of this client, for this tenant. The key of the client is CLIENT.pub.pem in --keys. May be given
+    /// several times
     #[arg(long = "submitter", value_name = "CLIENT=TENANT", requires = "production")]
     submitters: Vec<Submitter>,
     #[command(flatten)]
@@ -138,7 +139,7 @@ pub(super) struct Options {
 enum To {
     /// The queue group of the topic: NATS chooses the worker
     Queue,
-    /// The live worker with the least load; others wait while all are full
+    /// The live worker with the least load. While all workers are full, jobs wait
     LeastLoaded,
 }
 
@@ -286,7 +287,7 @@ fn say(event: &RouterEvent, _job: Option<&str>) {
     match event {
         RouterEvent::WorkerJoined { worker } => eprint_line(&format!("the worker {worker} is there")),
         RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal: false, .. }) => {
-            eprint_line(&format!("the worker {worker} has proven who it is"));
+            eprint_line(&format!("the worker {worker} has proved its identity"));
         }
         RouterEvent::WorkerLost { worker } => eprint_line(&format!("the worker {worker} is lost")),
         _ => {}

@@ -22,7 +22,28 @@ pub(super) struct BusOptions {
     #[arg(long, value_name = "FILE")]
     nats_creds: Option<PathBuf>,
     #[command(flatten)]
-    tls: TlsOptions,
+    tls: BusTls,
+}
+
+/// TLS of the bus. Redis has environment variables of its own.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
+struct BusTls {
+    /// PEM file of the certificate authorities to trust for tls:// URLs of NATS servers [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "NUNCIO_CA_FILE", hide_env_values = true)]
+    ca_file: Option<PathBuf>,
+    /// PEM file of the certificate to present to the NATS server
+    #[arg(long, value_name = "FILE", env = "NUNCIO_CLIENT_CERT", hide_env_values = true, requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE", env = "NUNCIO_CLIENT_KEY", hide_env_values = true, requires = "client_cert")]
+    client_key: Option<PathBuf>,
+}
+
+impl BusTls {
+    fn options(&self) -> TlsOptions {
+        TlsOptions::new(self.ca_file.clone(), self.client_cert.clone(), self.client_key.clone())
+    }
 }
 
 impl BusOptions {
@@ -40,7 +61,7 @@ impl BusOptions {
         let mut options = NatsOptions::new(&self.nats).map_err(|error| Error::Usage(format!("--nats: {error}")))?;
         name.clone_into(&mut options.name);
         options.jetstream = jetstream;
-        options.tls = self.tls.client_tls()?;
+        options.tls = self.tls.options().client_tls()?;
         if let Some(file) = &self.nats_creds {
             options.login = NatsLogin::credentials_file(file)
                 .map_err(|error| Error::Usage(format!("cannot read {}: {error}", file.display())))?;
@@ -57,8 +78,8 @@ impl BusOptions {
 #[command(next_help_heading = "Servers")]
 pub(super) struct StoreOptions {
     /// Redis server for the inputs and outputs of jobs: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://…`
-    /// for TLS, with the settings in `REDIS_TLS_CA`, `REDIS_TLS_CERT`, `REDIS_TLS_KEY`, `REDIS_TLS_SERVER_NAME` and
-    /// `REDIS_TLS_INSECURE`
+    /// for TLS. The environment variables `REDIS_TLS_CA`, `REDIS_TLS_CERT`, `REDIS_TLS_KEY`, `REDIS_TLS_SERVER_NAME` and
+    /// `REDIS_TLS_INSECURE` configure its TLS
     #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true, default_value = RedisOptions::DEFAULT_URL)]
     redis: String,
 }

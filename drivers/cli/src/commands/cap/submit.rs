@@ -27,13 +27,13 @@ Examples:
   nuncio cap submit job.report --id client-1 --keys keys --deadline 10m <week.json
 
 The output is printed on stdout as JSON, everything else on stderr. Ctrl-C
-cancels the job, a second Ctrl-C leaves it.
+cancels the job. A second Ctrl-C leaves the command at once.
 
-Jobs reach a worker through a router: start one with `nuncio cap router`.
+Jobs reach a worker through a router, which `nuncio cap router` starts.
 
-With --production the request is sealed for a tenant, and so has to be the
-result. Name the senders of results with --peer: the router, and the workers of
-the tenant.
+With --production, the request and the result have to be sealed for the tenant.
+Name the senders of results with --peer: the router, and the workers of the
+tenant.
 
   nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\"]' \\
       --production --tenant tenant-1 --peer router-1 --peer worker-1
@@ -55,19 +55,19 @@ pub(super) struct Options {
     /// Topic of the job
     #[arg(value_name = "TOPIC")]
     topic: String,
-    /// Id of the submitter, the sender of the request
+    /// Id of the submitter, as the sender of the request
     #[arg(long, value_name = "ID", value_parser = component_id)]
     id: ComponentId,
     /// Input as JSON [default: what stdin has, if it is not a terminal; otherwise null]
     #[arg(long, value_name = "JSON")]
     input: Option<String>,
-    /// Id of the job; a job with the same id is not run again [default: a random one]
+    /// Id of the job. A job with the same id is not run again [default: a random id]
     #[arg(long, value_name = "ID")]
     job_id: Option<String>,
     /// Trace that the job belongs to [default: a new one]
     #[arg(long, value_name = "ID")]
     trace_id: Option<String>,
-    /// Job whose child this one is; it is cancelled with its parent
+    /// Parent of the job. The job is cancelled with its parent
     #[arg(long, value_name = "JOB")]
     parent: Option<String>,
     /// Longest time that the worker may take
@@ -79,20 +79,19 @@ pub(super) struct Options {
     /// Label of the job. May be given several times
     #[arg(long = "label", value_name = "NAME=VALUE")]
     labels: Vec<Label>,
-    /// Key that identifies the job for its tenant: a second job with the same key gets the result of the first
+    /// Key that identifies the job for its tenant. A second job with the same key gets the result of the first
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Tenant that the job belongs to
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
-    /// How long the result is waited for [default: for ever]
+    /// How long to wait for the result [default: for ever]
     #[arg(long, value_name = "DURATION")]
     wait: Option<HumanDuration>,
     /// Print the id of the job and do not wait for its result
     #[arg(long, conflicts_with = "wait")]
     no_wait: bool,
-    /// Sender whose results and progress are taken, as those of the tenant: the router, or a worker. May be given several
-    /// times
+    /// Sender whose results and progress are accepted for the tenant: the router, or a worker. May be given several times
     #[arg(long = "peer", value_name = "ID", requires = "production", value_parser = component_id)]
     peers: Vec<ComponentId>,
     /// Person or service for whom the job is submitted

@@ -20,7 +20,7 @@ pub(super) struct Connection {
     /// Base URL of the coordinator, such as `http://127.0.0.1:4000`
     #[arg(long, value_name = "URL", env = "CARACAL_COORDINATOR_URL", hide_env_values = true)]
     coordinator: Option<String>,
-    /// Base URL of the token service [default: that of the coordinator]
+    /// Base URL of the token service [default: the URL of the coordinator]
     #[arg(long, value_name = "URL", env = "CARACAL_STS_URL", hide_env_values = true)]
     sts: Option<String>,
     /// Id of the zone
@@ -29,8 +29,8 @@ pub(super) struct Connection {
     /// Id of the application that asks
     #[arg(long, value_name = "ID", env = "CARACAL_APPLICATION_ID", hide_env_values = true)]
     application: Option<String>,
-    /// File that holds the client secret of the application [default: the secret in `CARACAL_APP_CLIENT_SECRET`, or
-    /// in the file that `CARACAL_APP_CLIENT_SECRET_FILE` names; else the token in `CARACAL_SUBJECT_TOKEN`]
+    /// File that holds the client secret of the application [default: the secret in `CARACAL_APP_CLIENT_SECRET`, or in the
+    /// file that `CARACAL_APP_CLIENT_SECRET_FILE` names, or the token in `CARACAL_SUBJECT_TOKEN`]
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// Further scope of the token, such as `coordinator.delegate_to:app-b`. Repeat it for more

@@ -30,17 +30,17 @@ long as --ttl asks, up to an hour:
 
   CARACAL_APP_CLIENT_SECRET=s3cret nuncio caracal token --ttl 1h
 
-With --mode head, for the SDK 1.0, CARACAL_STS_URL with
-CARACAL_APP_CLIENT_SECRET takes the place of the token.
+With --mode head, for the SDK 1.0, set CARACAL_STS_URL and
+CARACAL_APP_CLIENT_SECRET instead of the token.
 
-With --store a request is answered once its change is on disk, and a
-coordinator that is started on the same file goes on with all sessions and
-edges. Only one coordinator at a time may use a file, which only its owner can
-read, because it holds the key that signs tokens.
+With --store, a request is answered when its change is on disk. A coordinator
+that is started on the same file has all sessions and edges again. Only one
+coordinator at a time may use a file. Only the owner of the file can read it,
+because it holds the key that signs tokens.
 
-Without --tls-cert it speaks plain HTTP, in which secrets and tokens are sent in
-clear. Clients of a certificate that no authority of their system has signed
-name its file, as nuncio caracal list --ca-file does.
+Without --tls-cert, the coordinator speaks plain HTTP, and secrets and tokens
+are sent unencrypted. If no authority of the client's system has signed the
+certificate, give the client its file, as in nuncio caracal list --ca-file.
 
 Exit codes:
   0  ended by a signal
@@ -135,7 +135,9 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let server =
         server.map_err(|error| Error::Address { address: options.listen.clone(), error, option: "--listen" })?;
     if !is_tls && !server.address().ip().to_canonical().is_loopback() {
-        eprint_line("nuncio: this address is open to other machines, and secrets and tokens are sent to it in clear");
+        eprint_line(
+            "nuncio: this address is open to other machines, and secrets and tokens are sent to it unencrypted",
+        );
     }
     print_line(&format!("READY {}", server.url()));
     let live = count(coordinator.live_sessions() as u64, "session");

@@ -20,8 +20,8 @@ Example:
       --scope payment:read --ttl 5m --token-scope coordinator.delegate_to:app-b
 
 Creates an edge from a session of the application to another session, and
-prints its id on stdout. Coordinators of May ask the applications of other
-sessions for their consent, which is a scope of the token.
+prints its id on stdout. If the other session belongs to another application,
+coordinators of May require a scope of the token for it, as above.
 
 Exit codes:
   0  the edge is active
@@ -33,8 +33,9 @@ const AFTER_REVOKE: &str = "\
 Example:
   nuncio caracal revoke \"$edge\"
 
-Ends the edge and those that follow it, and terminates the sessions that they
-lead to. It cannot be taken back.
+Ends the edge and the edges that follow it, and terminates the sessions that
+they lead to, even if another edge leads to the same session. This cannot be
+undone.
 
 Exit codes:
   0  the edge is revoked

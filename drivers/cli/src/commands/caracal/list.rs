@@ -20,8 +20,8 @@ Examples:
   nuncio caracal list --edges --all --json | jq -r .edge
 
 Lists the sessions of the zone that have not ended, or the edges from and to
-those of the application, oldest first. Options that select rows have to fit
-all of them. With --json, a line per session or edge.
+the sessions of the application, oldest first. A row is listed if it matches all
+options. With --json, each session or edge is one line.
 
 Exit codes:
   0  they were listed
@@ -33,22 +33,22 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
-    /// List edges in place of sessions
+    /// List edges instead of sessions
     #[arg(long)]
     edges: bool,
     /// List also sessions that have ended, or edges that are not active
     #[arg(long)]
     all: bool,
-    /// List those with this status only, such as suspended, terminated or revoked
+    /// List only rows with this status, such as suspended, terminated or revoked
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
-    /// List the sessions of this application only
+    /// List only the sessions of this application
     #[arg(long, value_name = "ID", conflicts_with = "edges")]
     of: Option<String>,
-    /// List the sessions directly below this session only, or the edges from and to it
+    /// List only the sessions directly below this session, or the edges from and to it
     #[arg(long, value_name = "SESSION")]
     below: Option<String>,
-    /// List at most this many, the latest
+    /// List at most this many, the newest ones
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
     /// Print a JSON object per line

@@ -16,10 +16,10 @@ Example:
   session=$(nuncio caracal spawn --ttl 10m --metadata '{\"job\": 7}')
   nuncio caracal spawn --parent \"$session\"
 
-Opens a session, prints its id on stdout and leaves it open until its lifetime
-is over or `nuncio caracal terminate` ends it. The options of the connection
-have the environment variables of the Caracal SDK. The lease of a service of
-1.0 is not renewed by this command.
+Opens a session and prints its id on stdout. The session stays open until its
+lifetime has passed or `nuncio caracal terminate` ends it. The options of the
+connection use the environment variables of the Caracal SDK. This command does
+not renew the lease of a service of 1.0.
 
 Exit codes:
   0  the session is open
@@ -48,7 +48,7 @@ pub(super) struct SpawnOptions {
     /// Lifetime, up to a day [default: what the coordinator chooses, such as 1h]
     #[arg(long, value_name = "DURATION", value_parser = ttl)]
     ttl: Option<Ttl>,
-    /// Session above it, with which it ends [default: none]
+    /// Parent of the session. The session ends with it [default: none]
     #[arg(long, value_name = "SESSION", value_parser = session)]
     parent: Option<SessionId>,
     /// Metadata, a JSON object

@@ -18,8 +18,9 @@ Example:
   export CARACAL_SUBJECT_TOKEN=$(CARACAL_APP_CLIENT_SECRET=s3cret \\
       nuncio caracal token --ttl 1h)
 
-Exchanges the client secret of the application for a token, and prints it on
-stdout. Whoever has it acts as the application until it expires.
+Exchanges the client secret of the application for a token, and prints the token
+on stdout. Everyone who has the token can act as the application until it
+expires.
 
 Exit codes:
   0  the token was printed

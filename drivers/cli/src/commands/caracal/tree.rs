@@ -17,9 +17,9 @@ const AFTER_HELP: &str = "\
 Example:
   nuncio caracal tree
 
-Prints the sessions of the zone that have not ended, each below the one that it
-ends with, and the edges into those of the application. With --json, a line per
-session in the same order.
+Prints the sessions of the zone that have not ended, each below its parent, and
+the edges into the sessions of the application. With --json, each session is one
+line, in the same order.
 
 Exit codes:
   0  they were printed

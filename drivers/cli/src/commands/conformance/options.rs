@@ -18,14 +18,19 @@ Examples:
   nuncio conformance ws://127.0.0.1:7777/arcp --only §6.3 --json
   nuncio conformance --serve 127.0.0.1:7778
 
-Each rule of the specification has a row: pass, FAIL, or not offered, if the
-runtime lacks the feature or the agent that the rule is about. A failure shows
-the rule, what was found, and the last frames, without secrets.
+Each rule of the specification has a row: pass, FAIL, or not offered. A rule is
+not offered if the runtime lacks its feature or its agent. A failure shows the
+rule, what was found, and the last frames, without secrets.
 
-The agents are those of `interop_agents`, an example of Nuncio's source; flags
-name others. A rule whose agent is missing is not offered. Rules about
-heartbeats, and about the end of the resume window, are judged only if these
-times fit into --timeout.
+By default, the agents are those of the example interop_agents. In Nuncio's
+source, this command serves them on ws://127.0.0.1:7801/arcp, with the tokens
+tok-alice and tok-bob:
+
+  cargo run --release -p nuncio-examples --bin interop_agents -- \\
+      --heartbeat 1 --resume-window 5 --creds
+
+Flags name other agents. The rules about heartbeats and about the end of the
+resume window are judged only if these times are shorter than --timeout.
 
 Exit codes:
   0    no rule is broken

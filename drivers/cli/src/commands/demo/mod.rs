@@ -30,8 +30,8 @@ Examples:
   nuncio demo --pool
   nuncio demo --ask
 
-The last line is OK with what was cut, resumed and lost, or asked and answered,
-and the exit code 0; or an error, and the exit code 1.";
+If all went well, the last line is OK with what was counted, and the exit code
+is 0. Otherwise the last line is an error, and the exit code is 1.";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -39,11 +39,12 @@ pub(crate) struct Options {
     /// Instead of cutting the connection, kill the runtime while jobs run, and restart it from its journal
     #[arg(long)]
     restart: bool,
-    /// Instead, kill a server in front of a pool of CAP workers, which work on; the next one finds their jobs again. No NATS
-    /// or Redis server is needed
+    /// Instead, kill a server in front of a pool of CAP workers. The workers continue, and the next server finds their jobs.
+    /// No NATS or Redis server is needed
     #[arg(long, conflicts_with = "restart")]
     pool: bool,
-    /// Instead, let an agent ask people, who approve or refuse what it wants to do; the runtime is restarted in between
+    /// Instead, run an agent that asks people to approve or refuse what it wants to do. The demo plays the people. The runtime
+    /// is restarted in between
     #[arg(long, conflicts_with_all = ["restart", "pool"])]
     ask: bool,
 }

@@ -28,11 +28,11 @@ Examples:
   nuncio journal backup my.journal /backups/my.journal
   nuncio journal restore /backups/my.journal my.journal
 
-Every command but compact only reads the journal, and may run while a nuncio
-uses it. A running nuncio compacts its journal by itself, a little at a time.
+All commands except compact only read the journal, and may run while a nuncio
+uses it. A running nuncio compacts its journal itself, in small steps.
 
-While a nuncio uses a journal, a copy of the file alone lacks what is in its
-write-ahead log, and is refused. backup makes a copy that is whole.
+Do not copy the file of a journal that a nuncio is using: the copy would lack
+the write-ahead log, and nuncio would refuse it. backup makes a complete copy.
 
 Exit codes:
   0  done, and the journal is sound

@@ -31,11 +31,11 @@ Examples:
   nuncio replay --journal my.journal --session sess_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB \\
     --follow | jq .payload
 
-Prints the session's numbered frames as a resume sends them, each job.accepted
-before the first frame of its job, one JSON envelope per line. Of a job alone,
-those of the session that submitted it are printed. The journal is only read,
-and a nuncio may be using it. With --follow, the command ends when the session
-is closed, or at Ctrl-C with exit code 0.
+Prints the numbered frames of the session as a resume sends them: one JSON
+envelope per line, and each job.accepted before the first frame of its job. With
+--job alone, the frames come from the session that submitted the job. The
+journal is only read, and a nuncio may be using it. With --follow, the command
+ends when the session is closed, or at Ctrl-C with exit code 0.
 
 Exit codes:
   0    the frames were printed

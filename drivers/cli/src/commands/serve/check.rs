@@ -72,7 +72,7 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     for limit in settings.limits.given() {
         line("limit", limit);
     }
-    line("stopping", format!("drain {}, from SIGTERM to SIGKILL {}", settings.drain, settings.kill_grace));
+    line("stopping", format!("drain = {}, kill-grace = {}", settings.drain, settings.kill_grace));
     lines.push("valid: it would be served".to_owned());
     for line in &lines {
         print_line(line);

@@ -27,8 +27,8 @@ pub(super) async fn serve(
         && !console.address().ip().to_canonical().is_loopback()
     {
         eprint_line(
-            "nuncio: warning: other machines can open the console without TLS, so tokens cross the network in clear; give \
-             --tls-cert and --tls-key, or put a proxy with TLS before it",
+            "nuncio: warning: other machines can open the console without TLS, so tokens cross the network unencrypted; \
+             give --tls-cert and --tls-key, or use a proxy with TLS",
         );
     }
     Ok(console)

@@ -21,12 +21,12 @@ pub(super) enum ServeError {
     #[error("the configuration file {} is not valid: {complaint}; see nuncio serve --help", path.display())]
     FileInvalid { path: PathBuf, complaint: String },
     #[error(
-        "the versions of agent {0:?} have different values of max-concurrent, which counts for all of them together; \
+        "the versions of agent {0:?} have different values of max-concurrent, which is one value for all versions; \
          give it for one version only"
     )]
     DifferentConcurrency(String),
     #[error(
-        "the versions of agent {0:?} have different values of restart, which is that of all of them together; \
+        "the versions of agent {0:?} have different values of restart, which is one value for all versions; \
          give it for one version only"
     )]
     DifferentRestart(String),
@@ -38,7 +38,9 @@ pub(super) enum ServeError {
     Ask(LeaseError),
     #[error("{0}")]
     Pool(String),
-    #[error("the pool of workers is not reached: {0}; check that nats-server is running there and that --cap is right")]
+    #[error(
+        "the pool of workers cannot be reached: {0}; check that nats-server is running there and that --cap is right"
+    )]
     NoPool(String),
     #[error("there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out")]
     NoAgents,
@@ -79,7 +81,7 @@ pub(super) enum ServeError {
 /// What to do about an address that cannot be listened on.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; end the program that does, or give another port",
+        io::ErrorKind::AddrInUse => "; another program uses this port: stop it, or give another port",
         io::ErrorKind::AddrNotAvailable => "; give an address of this machine",
         io::ErrorKind::PermissionDenied => "; give a port above 1023",
         _ => "",

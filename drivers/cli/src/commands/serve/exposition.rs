@@ -43,7 +43,7 @@ impl Families {
         let sessions = [("live", stats.sessions_live), ("detached", stats.sessions_detached)];
         self.gauges(
             "nuncio_sessions",
-            "Sessions by state: live ones are connected, detached ones can be resumed",
+            "Sessions by state; a live session has a connection, and a detached one can be resumed",
             sessions.map(|(state, sessions)| gauge(&[("state", state)], number(sessions))),
         );
         let jobs = [
@@ -54,7 +54,7 @@ impl Families {
         ];
         self.gauges(
             "nuncio_jobs",
-            "Jobs by state: kept ones have ended",
+            "Jobs by state; the state kept counts ended jobs that can still be read",
             jobs.map(|(state, jobs)| gauge(&[("state", state)], number(jobs))),
         );
         self.gauge("nuncio_bytes_held", "Bytes held by sessions and jobs", stats.bytes_held);
@@ -68,11 +68,7 @@ impl Families {
             "Jobs ended, by final status",
             STATUSES.map(|status| counter(&[("status", status.as_str())], totals.ended(status))),
         );
-        self.counter(
-            "nuncio_events_total",
-            "Events of jobs, each counted once whatever the number of subscribers",
-            totals.events,
-        );
+        self.counter("nuncio_events_total", "Events of jobs; the number of subscribers does not count", totals.events);
         self.counter(
             "nuncio_agents_blocked_total",
             "Times an agent had to wait for room in an event log",
@@ -90,7 +86,7 @@ impl Families {
     fn agents(&mut self, agents: &[AgentStats]) {
         self.gauges(
             "nuncio_agent_jobs",
-            "Jobs of an agent by state: waiting ones have no slot yet",
+            "Jobs of an agent by state; a waiting job has no slot yet",
             agents.iter().flat_map(|agent| {
                 let states = [("waiting", agent.jobs_waiting), ("running", agent.jobs_running)];
                 states.map(|(state, jobs)| gauge(&[("agent", &agent.name), ("state", state)], number(jobs)))

@@ -23,7 +23,7 @@ pub(super) struct JournalOptions {
     /// --shards, there is one more file for each further shard: FILE.1, FILE.2 and so on [default: none]
     #[arg(long, value_name = "FILE")]
     pub(super) journal: Option<PathBuf>,
-    /// What a committed record survives: full, a power loss; normal, only the end of the process, which is faster
+    /// What a committed record survives: a power loss (full), or only the end of the process (normal, which is faster)
     /// [default: full]
     #[arg(long, value_enum)]
     pub(super) sync: Option<SyncMode>,
@@ -31,7 +31,7 @@ pub(super) struct JournalOptions {
     #[arg(long, value_name = "DURATION")]
     pub(super) retain: Option<HumanDuration>,
     /// Size of the journal above which the oldest events are deleted before --retain has passed [default: a quarter of the
-    /// disk, or less if it has less space]
+    /// disk, or less if the disk has less free space]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(super) journal_max: Option<ByteSize>,
 }

@@ -106,7 +106,7 @@ macro_rules! limits {
 limits! {
     /// Maximum size of a frame in either direction, and of a line that a program writes; at least 4 KiB [default: 1 MiB]
     frame_bytes: ByteSize, "SIZE", |config, size| bytes(&mut config.limits.frame_bytes, size, 4 << 10);
-    /// Maximum size of everything that sessions and jobs hold, of which one principal has at most half; at least 16 MiB
+    /// Maximum size of everything that sessions and jobs hold. One principal has at most half of it; at least 16 MiB
     /// [default: 1 GiB]
     memory: ByteSize, "SIZE", |config, size| memory(config, size);
     /// Maximum size of the records of one principal's sessions and jobs in the journal [default: 4 GiB]
@@ -127,7 +127,8 @@ limits! {
     jobs_per_session: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs_per_session, count.get());
     /// Maximum number of submits of one principal in a second [default: no limit]
     submits_per_second: NonZeroU32, "COUNT", |config, count| assign(&mut config.limits.submits_per_second, Some(count.get()));
-    /// Maximum number of refused tokens of one address in a minute; its connections are then refused [default: no limit]
+    /// Maximum number of refused tokens of one address in a minute. After that, its connections are refused [default: no
+    /// limit]
     failed_logins_per_minute: NonZeroU32, "COUNT", |config, count| {
         assign(&mut config.limits.failed_logins_per_minute, Some(count.get()))
     };
@@ -169,7 +170,7 @@ limits! {
     /// Time that the agent of a cancelled job has to end [default: 30s]
     #[arg(help_heading = "Timeouts")]
     cancel_grace: HumanDuration, "DURATION", |config, duration| assign(&mut config.cancel_grace, duration.get());
-    /// Time that people have to approve an operation of --ask; then it is denied [default: 1h]
+    /// Time that people have to approve an operation of --ask. After that, it is denied [default: 1h]
     #[arg(help_heading = "Timeouts")]
     approval_timeout: HumanDuration, "DURATION", |config, duration| assign(&mut config.approval_timeout, duration.get());
     /// Time after which a connection that reads nothing is closed [default: 1m]

@@ -217,8 +217,8 @@ async fn listen(
         && !listening.address().ip().to_canonical().is_loopback()
     {
         eprint_line(
-            "nuncio: warning: other machines can connect without TLS, so tokens and jobs cross the network in clear; give \
-             --tls-cert and --tls-key, or put a proxy with TLS before it",
+            "nuncio: warning: other machines can connect without TLS, so tokens and jobs cross the network unencrypted; \
+             give --tls-cert and --tls-key, or use a proxy with TLS",
         );
     }
     Ok(listening)

@@ -43,25 +43,27 @@ pub(crate) struct Options {
     /// Serve one client on stdin and stdout. Without --listen, do not listen on an address
     #[arg(long, help_heading = "Endpoints")]
     pub(super) stdio: bool,
-    /// All clients come by a proxy, which says in X-Forwarded-Proto or Forwarded whether a client has used TLS. Credentials
-    /// are shown to those clients only. Without the flag this holds for requests with such a header, from this machine
+    /// All requests come through a proxy, which says in X-Forwarded-Proto or Forwarded whether the client used TLS.
+    /// Credentials are sent only to clients that used TLS. Without this flag, nuncio believes these headers only from a proxy
+    /// on this machine
     #[arg(long, help_heading = "Endpoints")]
     pub(super) behind_proxy: bool,
     /// Address to serve /metrics (for Prometheus), /healthz and /readyz on [default: none]
     #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
     pub(super) metrics: Option<String>,
-    /// Address to serve the live page on, for browsers: it shows jobs, events and questions, answers and cancels. Its users log
-    /// in with a token [default: none]
+    /// Address to serve the live page for browsers on. The page shows jobs, events and questions, and can answer questions
+    /// and cancel jobs. Its users log in with a token [default: none]
     #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
     pub(super) console: Option<String>,
-    /// Dialect of all sessions: spec for the specification's form, nuncio, python-1.1, typescript-2.0, go-1.1, java-1.0
-    /// (also for F#), csharp-1.0 or ruby-1.0; auto recognises it from each client's hello. A client overrides it with
-    /// ?dialect=NAME in its URL [default: auto]
+    /// Dialect of all sessions: spec (the specification's form), nuncio, python-1.1, typescript-2.0, go-1.1, java-1.0 (also
+    /// for F#), csharp-1.0 or ruby-1.0. With auto, the hello of each client shows its dialect. A client overrides this flag
+    /// with ?dialect=NAME in its URL [default: auto]
     #[arg(long, value_name = "NAME", help_heading = "Endpoints")]
     pub(super) compat: Option<Compat>,
 
-    /// Number of shards, to use as many processor cores: each has a thread, a journal, and the sessions and jobs of some of the
-    /// principals. Limits on all sessions together are divided among them [default: 1]
+    /// Number of shards, so that the server uses this many processor cores. Each shard has a thread, a journal, and the
+    /// sessions and jobs of some of the principals. Limits on all sessions together are divided among the shards
+    /// [default: 1]
     #[arg(long, value_name = "COUNT", help_heading = "Endpoints")]
     pub(super) shards: Option<NonZeroU32>,
 
@@ -72,27 +74,28 @@ pub(crate) struct Options {
     /// [default: no limit]
     #[arg(long = "max-concurrent", value_name = "NAME=COUNT", help_heading = "Agents")]
     pub(super) max_concurrent: Vec<Concurrency>,
-    /// What becomes of an agent's running jobs when the server is restarted with --journal: fail ends them, rerun runs the
-    /// program again in the same job, with the same input. Repeat it for more agents [default: fail]
+    /// What happens to an agent's running jobs when the server is restarted with --journal: fail ends them, and rerun runs
+    /// the program again in the same job, with the same input. Repeat it for more agents [default: fail]
     #[arg(long = "restart", value_name = "NAME=fail|rerun", help_heading = "Agents")]
     pub(super) restart: Vec<NamedRestart>,
-    /// Give the program of an agent a terminal as its stdout, for one that keeps what it prints to a pipe to itself for long.
-    /// Repeat it for more agents
+    /// Give the program of an agent a terminal as its stdout, because many programs buffer what they print to a pipe. Repeat
+    /// it for more agents
     #[arg(long = "pty", value_name = "NAME", help_heading = "Agents")]
     pub(super) pty: Vec<String>,
-    /// What the result of an agent's jobs is, for a program that writes no messages: stdout or json takes what it prints, exit
-    /// its exit status. Its stdin ends after the input. Repeat it for more agents [default: messages]
+    /// What the result of an agent's jobs is, if its program writes no messages: what it prints (stdout or json), or its exit
+    /// status (exit). Its stdin ends after the input. Repeat it for more agents [default: messages]
     #[arg(long = "result", value_name = "NAME=messages|stdout|json|exit", help_heading = "Agents")]
     pub(super) results: Vec<NamedResult>,
-    /// Ask people before an agent does what the pattern of a lease matches, as in 'tool.call=payments.*'. `nuncio questions`
-    /// and `nuncio answer` decide, as do the prompts of submit and tail. Repeat it for more
+    /// Ask people before an agent does an operation that this pattern matches, such as 'tool.call=payments.*'. The principal
+    /// that submitted the job and every --approver may approve it. They use `nuncio questions` and `nuncio answer`, or answer
+    /// the prompts of submit and tail. Repeat it for more patterns
     #[arg(long = "ask", value_name = "NAMESPACE=PATTERN", help_heading = "Agents")]
     pub(super) ask: Vec<Marked>,
     /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes
     #[arg(long, help_heading = "Agents")]
     pub(super) demo_agents: bool,
-    /// Time that running jobs have to end after SIGINT or SIGTERM. Then they are stopped; with --journal, those that --restart
-    /// and --cap-agent let go on do so after the next start [default: 10s]
+    /// Time that running jobs have to end after SIGINT or SIGTERM. Then they are stopped. With --journal, jobs of agents with
+    /// --restart NAME=rerun or --cap-agent continue after the next start [default: 10s]
     #[arg(long, value_name = "DURATION", help_heading = "Agents")]
     pub(super) drain: Option<HumanDuration>,
     /// Time that a program has to end between SIGTERM and SIGKILL [default: 5s]

@@ -25,7 +25,7 @@ impl ServiceManager {
     /// Returns the one that `NOTIFY_SOCKET` and `WATCHDOG_USEC` tell of.
     pub(super) fn of_environment() -> ServiceManager {
         let socket = Socket::of_environment().unwrap_or_else(|error| {
-            eprint_line(&format!("nuncio: warning: NOTIFY_SOCKET cannot be used, so systemd is told nothing: {error}"));
+            eprint_line(&format!("nuncio: warning: NOTIFY_SOCKET cannot be used, so systemd is not notified: {error}"));
             None
         });
         ServiceManager { socket, watchdog: watchdog(|name| std::env::var(name).ok(), std::process::id()) }
@@ -66,7 +66,7 @@ impl ServiceManager {
 
 fn tell(socket: &Socket, message: &str) {
     if let Err(error) = socket.send(message) {
-        eprint_line(&format!("nuncio: warning: systemd cannot be told {message:?}: {error}"));
+        eprint_line(&format!("nuncio: warning: cannot notify systemd of {message:?}: {error}"));
     }
 }
 

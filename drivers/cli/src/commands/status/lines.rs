@@ -50,8 +50,7 @@ fn journal(journal: &JournalStatus, lines: &mut Vec<Line>) {
     lines.push(("journal", format!("{taken}{limit}{free}")));
     let mut commits = count(journal.commits, "commit");
     if let (Some(took), Some(ago)) = (journal.last_commit, journal.committed) {
-        let took = HumanDuration::new(Duration::from_micros(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
-        commits = format!("{commits}; the last one was {} ago and took {took}", seconds(ago));
+        commits = format!("{commits}; the last one was {} ago and took {}", seconds(ago), short(took));
     }
     lines.push(("", commits));
     if let Some(since) = journal.failing {
@@ -88,6 +87,15 @@ fn left_out(what: &str, number: u64, lines: &mut Vec<Line>) {
     }
 }
 
+/// Returns a duration in one unit: `850 µs`, `3.2 ms`, `1.5 s`.
+fn short(duration: Duration) -> String {
+    match duration.as_micros() {
+        micros @ 0..1_000 => format!("{micros} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", duration.as_secs_f64() * 1e3),
+        _ => format!("{:.1} s", duration.as_secs_f64()),
+    }
+}
+
 /// Returns a duration in whole seconds, which is exact enough for people.
 fn seconds(duration: Duration) -> String {
     HumanDuration::new(Duration::from_secs(duration.as_secs())).to_string()
@@ -118,10 +126,16 @@ mod tests {
         };
         let shown = [
             "journal|80.0 KiB of at most 1.0 GiB, 3.0 GiB free on its disk",
-            "|1 commit; the last one was 1m 1s ago and took 850µs",
+            "|1 commit; the last one was 1m 1s ago and took 850 µs",
             "|writes have failed for 3s: the disk of the journal is full",
         ];
         assert_eq!(of(&journal), shown);
+    }
+
+    #[test]
+    fn a_short_duration_has_one_unit() {
+        let shown = [0, 999, 3_232, 1_500_000].map(|micros| short(Duration::from_micros(micros)));
+        assert_eq!(shown, ["0 µs", "999 µs", "3.2 ms", "1.5 s"]);
     }
 
     #[test]

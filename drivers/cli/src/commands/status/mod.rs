@@ -21,15 +21,15 @@ Examples:
   nuncio status
   nuncio status --json | jq .journal.bytes
 
-A runtime tells its state to its operators only (`nuncio serve --operator`).
+Only operators may read the state (`nuncio serve --operator`).
 
 Exit codes:
   0    the state was printed
   2    invalid usage
-  5    the runtime refused the token or the request, or does not know it
+  5    the runtime refused the token or the request, or cannot report its state
   6    the runtime is unreachable, or the session is lost
   7    stdout cannot be written
-  130  left by Ctrl-C before that";
+  130  left by Ctrl-C before the state was printed";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -58,10 +58,10 @@ async fn read(client: &Client) -> Result<RuntimeStatus, Error> {
     client.status().await.map_err(|error| match error {
         ClientError::Refused(ClientRefused::NotNegotiated(_))
         | ClientError::Failed(RequestFailure::NotNegotiated(_)) => Error::Refused(
-            "the runtime does not tell its state: it is another one than nuncio, or an older one".to_owned(),
+            "the runtime does not report its state: it is not nuncio, or an older version of it".to_owned(),
         ),
         ClientError::Failed(RequestFailure::Refused(fault)) if fault.code == "PERMISSION_DENIED" => {
-            Error::Refused(format!("{fault}; its operators are those of `nuncio serve --operator`"))
+            Error::Refused(format!("{fault}; `nuncio serve --operator PRINCIPAL` makes a principal an operator"))
         }
         error => error.into(),
     })

@@ -24,13 +24,14 @@ Example:
   export NUNCIO_URL=ws://127.0.0.1:7777/arcp NUNCIO_TOKEN_FILE=~/.nuncio-token
   nuncio submit report --input '{\"week\":\"2026-W19\"}' --budget USD:5 -o report.md
 
-Events are printed on stderr and the result on stdout. Ctrl-C cancels the job
-and waits for its end, unless --on-interrupt says otherwise; a second Ctrl-C
-leaves at once. SIGTERM and SIGHUP do the same. A job that was left, also by
---detach or a crash, can be cancelled by `nuncio cancel`: on this machine as
-long as the runtime keeps the session, and then by every session of its
-principal. On a terminal, a question of the agent is shown, and
-a line that you type answers it.";
+Events are printed on stderr and the result on stdout. On a terminal, questions
+of the agent are shown, and you type the answers.
+
+Ctrl-C cancels the job and waits for its end, unless --on-interrupt says
+otherwise. A second Ctrl-C leaves at once. SIGTERM and SIGHUP do the same. When
+nothing follows the job any more (after --detach, a second Ctrl-C or a crash),
+`nuncio cancel` on this machine cancels it. When the resume window of the
+session has passed, every session of the same principal may cancel the job.";
 
 #[derive(Args, Debug)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]
@@ -40,8 +41,8 @@ pub(crate) struct Options {
     /// Print the job's id on stdout and return without waiting for the job
     #[arg(long, conflicts_with = "output")]
     detach: bool,
-    /// What Ctrl-C, SIGTERM and the end of the terminal do: cancel the job and wait for its end, or leave it running. A second
-    /// signal leaves in any case
+    /// What Ctrl-C, SIGTERM and closing the terminal do: cancel the job and wait for its end, or leave it running. A second
+    /// signal always leaves at once
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_interrupt: OnInterrupt,
     /// Write the result to this file instead of stdout. The file is replaced when the job has succeeded, and not touched

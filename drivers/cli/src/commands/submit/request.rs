@@ -28,16 +28,15 @@ pub(super) struct Request {
     #[arg(long, value_name = "JSON|@FILE|-")]
     input: Option<Document>,
     #[arg(long, value_name = "JSON|@FILE")]
-    #[arg(help = r#"What the job may do, such as {"net.fetch":["https://example.com/**"]} [default: nothing]"#)]
+    #[arg(help = r#"What the job may do, such as {"net.fetch":["https://example.com/**"]} [default: no operations]"#)]
     lease: Option<Document>,
-    /// Let the lease, and with it the job, expire this time from now, such as 90s, 10m or 1h30m [default: never]
+    /// Let the lease expire after this time, such as 90s, 10m or 1h30m. The job ends with it [default: never]
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     expires_in: Option<Duration>,
     /// Amount the job may spend, such as USD:5. Repeat it for other currencies [default: no budget]
     #[arg(long = "budget", value_name = "CURRENCY:AMOUNT", value_parser = amount)]
     budgets: Vec<String>,
-    /// Name for this submit, of at most 256 bytes. Submitting again with the same key finds the same job instead of
-    /// starting another
+    /// Name for this submit, of at most 256 bytes. Another submit with the same key finds this job and starts no new one
     #[arg(long, value_name = "KEY", value_parser = key)]
     idempotency_key: Option<String>,
     /// Time after which a running job is ended, in whole seconds such as 90 or 10m [default: no limit]

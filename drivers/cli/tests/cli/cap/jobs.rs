@@ -29,7 +29,7 @@ fn a_program_runs_the_jobs_of_a_topic() {
 
     let failed = site.submit(&["job.fail", "--input", "1"]);
     assert_eq!(failed.status.code(), Some(1));
-    assert!(stderr(&failed).contains("is FAILED: \"the program ended with exit status: 1\""), "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("is FAILED: \"the program ended with exit status 1\""), "{}", stderr(&failed));
 
     // An output that cannot be read is not a success.
     let broken = site.submit(&["job.broken", "--input", "1"]);

@@ -50,7 +50,7 @@ fn s14_a_worker_that_is_enrolled_proves_itself_and_runs_jobs() {
     let site = site();
     let router = router(&site, &["--enroll", "worker-1=tenant-1/agent-1"]);
     let _worker = worker(&site, "worker-1", "tenant-1", &[]);
-    router.until("the worker worker-1 has proven who it is");
+    router.until("the worker worker-1 has proved its identity");
     router.until("the worker worker-1 is there");
     assert_done(&echo(&site, &[]));
 }

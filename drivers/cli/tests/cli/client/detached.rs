@@ -28,7 +28,7 @@ fn tail_shows_past_then_new_events_and_ends_with_the_job() {
     let job = submit.accepted();
     submit.until("1/4 steps");
     let mut tail = runtime.start_command(&["tail", &job]);
-    tail.until("is running");
+    tail.until("status running");
     tail.until("1/4 steps");
     runtime.gate.open(4);
     let done = tail.end();

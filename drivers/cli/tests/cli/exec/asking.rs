@@ -121,7 +121,7 @@ say(result=[ids, {answer["ask"]["value"] for answer in answers} == {"yes"}, more
     let refused: serde_json::Value =
         serde_json::Deserializer::from_str(refused).into_iter().next().expect("a value").expect("JSON");
     let reason =
-        "the program awaits 1000 answers of people, which are as many as it may; ask again when some have come";
+        "the program already waits for 1000 answers of people, which is the limit; ask again when one has come";
     let expected = serde_json::json!([
         {"ask": {"error": {"code": "INTERNAL_ERROR", "message": reason}}, "id": 1000},
         {"authorize": {"allowed": false, "code": "INTERNAL_ERROR", "reason": reason}, "id": "pay"},

@@ -56,7 +56,7 @@ fn a_program_that_fails_has_no_result() {
     let serving = plain("sh -c 'echo partly; exit 2'", "stdout");
     let output = submit(&serving, &[]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
-    assert!(stderr(&output).contains("exit status: 2"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("exit status 2"), "{}", stderr(&output));
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn another_number_of_shards_is_refused() {
         let refused = run(&flags);
         assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), ""));
         let complaint = stderr(&refused);
-        assert!(complaint.contains("is that of shard 1 of 2"), "{complaint}");
+        assert!(complaint.contains("belongs to shard 1 of 2"), "{complaint}");
         assert!(complaint.contains("start nuncio serve with --shards 2"), "{complaint}");
     }
     std::fs::remove_file(folder.path("journal.1")).unwrap();

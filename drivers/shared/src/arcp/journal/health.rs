@@ -177,7 +177,7 @@ mod tests {
         assert!(!health.fail(&JournalError::Busy), "it fails on");
         let view = health.view();
         assert!(view.failing_for.is_some());
-        assert_eq!(view.error.as_deref(), Some("another process keeps the file of the journal busy"));
+        assert_eq!(view.error.as_deref(), Some("another process is using the file of the journal"));
         assert!(!health.hangs(), "no commit is under way");
         health.begin();
         assert!(health.succeed(Some(7)), "it was failing");

@@ -170,7 +170,7 @@ pub enum JournalError {
     #[error("the journal {0}")]
     Locked(JournalHolder),
     /// A process is reading or compacting the file for longer than a few seconds.
-    #[error("another process keeps the file of the journal busy")]
+    #[error("another process is using the file of the journal")]
     Busy,
     /// The disk is full, or has less free space than is to be left.
     #[error("the disk of the journal is full")]
@@ -201,7 +201,7 @@ pub enum JournalError {
     },
     /// The journal has the records of another shard.
     #[error(
-        "the journal is that of {found}, and was opened as that of {wanted}; principals would lose their jobs, so start the server with as many shards as before, or begin new journals elsewhere"
+        "the journal belongs to {found}, but was opened for {wanted}; start the server with as many shards as before, or begin new journals elsewhere, which have none of the present jobs"
     )]
     OtherShard {
         /// The shard whose records it has.
@@ -211,7 +211,7 @@ pub enum JournalError {
     },
     /// The journal of one shard is new, and those of others are not: it may have been lost.
     #[error(
-        "the journal of {0} is new, while those of other shards are not; restore it from a copy, or begin all of them anew"
+        "the journal of {0} is new, but the journals of other shards are not; restore it from a copy, or begin new journals for all shards"
     )]
     NewShard(Shard),
     /// Any other error of the system.

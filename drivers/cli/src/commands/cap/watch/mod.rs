@@ -25,12 +25,12 @@ Examples:
   nuncio cap watch --job job-1 --kind JobProgress --kind JobResult
   nuncio cap watch --json | jq 'select(.signature != \"verified\")'
 
-A line of a packet has its time, subject, payload, job, sender, content, and
-what is known of its signature: `verified` if a key of its sender in --keys
-has signed it, `unsigned`, `unknown key`, `WRONG SIGNATURE`, or `unverified`
+A line shows the time, subject, payload, job, sender and content of a packet,
+and the state of its signature: `verified` if a key of its sender in --keys
+signed it, `unsigned`, `unknown key`, `WRONG SIGNATURE`, or `unverified`
 without --keys. A packet that breaks a rule of the protocol is printed with
-the rule that it breaks, as is a sealed one (`--production`) that has expired
-or is not for the subject that it came on.
+that rule. So is a sealed packet (`--production`) that has expired, or that
+came on another subject than its own.
 
 Exit codes:
   0    as many packets as --count says were printed

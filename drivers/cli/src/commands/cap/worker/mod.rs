@@ -45,21 +45,21 @@ on stdin, and writes JSON objects to stdout, one per line, as it does under
   {\"chunk\": \"text\"}             a piece of an output that is a text
   {\"error\": {\"message\": \"…\", \"code\": 1001, \"retryable\": true}}
 
-Other lines and stderr are logged. A program that ends with another exit
-status than 0 has failed. It finds the job in NUNCIO_JOB_ID, NUNCIO_TOPIC,
-NUNCIO_TRACE_ID and NUNCIO_ATTEMPT, and when it has to be done in
-NUNCIO_DEADLINE. When the job is cancelled or too late it gets SIGTERM, and
-SIGKILL after --kill-grace.
+Other lines and stderr are logged. A job fails if its program ends with an exit
+status other than 0. The program finds the job in NUNCIO_JOB_ID, NUNCIO_TOPIC,
+NUNCIO_TRACE_ID and NUNCIO_ATTEMPT, and the time by which it has to be done in
+NUNCIO_DEADLINE. When the job is cancelled or its time has passed, the program
+gets SIGTERM, and SIGKILL after --kill-grace.
 
-With --scheduler the worker proves to a router that it has its key before it
-takes jobs, and takes none from anyone else: see `nuncio cap router --enroll`.
-With --production the packets of its jobs are sealed as well:
+With --scheduler, the worker takes jobs only from this router. Before it gets
+any, it proves to the router that it has its key: see `nuncio cap router
+--enroll`. With --production, the packets of its jobs are also sealed:
 
   nuncio cap worker --id worker-1 --keys keys --topic 'job.count=sh count.sh' \\
       --scheduler router-1 --tenant tenant-1 --agent agent-1 --production
 
-On SIGTERM, SIGHUP or Ctrl-C the worker takes no more jobs and waits for those
-that run, for as long as --drain says; a second SIGTERM or Ctrl-C ends it at
+On SIGTERM, SIGHUP or Ctrl-C, the worker takes no more jobs, and waits for the
+running ones for the time of --drain. A second SIGTERM or Ctrl-C ends it at
 once.
 
 Exit codes:
@@ -74,7 +74,7 @@ pub(super) struct Options {
     /// Topic and the program that runs its jobs. May be given several times
     #[arg(long = "topic", value_name = "TOPIC=COMMAND", required = true)]
     topics: Vec<TopicCommand>,
-    /// Id of the worker, the sender of its packets. No two workers may have the same
+    /// Id of the worker, as the sender of its packets. Every worker needs its own id
     #[arg(long, value_name = "ID", value_parser = component_id)]
     id: ComponentId,
     /// Jobs that run at the same time
@@ -83,7 +83,7 @@ pub(super) struct Options {
     /// How often a program that has failed is run again for the same job
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     retries: u32,
-    /// Longest time from the arrival of a job to its result [default: that of the job]
+    /// Longest time from the arrival of a job to its result [default: the job's own limit]
     #[arg(long, value_name = "DURATION", value_parser = crate::time::positive_duration)]
     max_runtime: Option<Duration>,
     /// Pool that the worker's heartbeats name
@@ -92,7 +92,7 @@ pub(super) struct Options {
     /// Label of the worker's heartbeats. May be given several times
     #[arg(long = "label", value_name = "NAME=VALUE")]
     labels: Vec<Label>,
-    /// For how long running jobs are waited for at the end
+    /// How long to wait for running jobs before the worker ends
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     drain: HumanDuration,
     /// Time between SIGTERM and SIGKILL for a program that has to stop

@@ -48,7 +48,7 @@ async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) 
         }
         Failure::new(error.of("topic"))
     })?;
-    ending.conclude(status.success(), &status.to_string())
+    ending.conclude(status.success(), &run::ended(status))
 }
 
 fn prepared(program: &Program, ctx: &JobContext) -> Command {

@@ -205,14 +205,14 @@ impl Ending {
         self.failure.get_or_insert(failure);
     }
 
-    /// Returns how the job ends, after the program has ended with this status.
-    pub(super) fn conclude(mut self, success: bool, status: &str) -> Result<Value, Failure> {
+    /// Returns how the job ends, after the program has ended as `ended` says.
+    pub(super) fn conclude(mut self, success: bool, ended: &str) -> Result<Value, Failure> {
         if self.joiner.finish() {
             self.text.get_or_insert_default().push('\u{fffd}');
         }
         match self {
             Ending { failure: Some(failure), .. } => Err(failure),
-            _ if !success => Err(Failure::new(format!("the program ended with {status}"))),
+            _ if !success => Err(Failure::new(format!("the program {ended}"))),
             Ending { text: Some(text), .. } => Ok(Value::String(text)),
             Ending { result, .. } => Ok(result.unwrap_or_default()),
         }
@@ -287,7 +287,7 @@ mod tests {
     fn an_unreadable_line_is_never_a_success() {
         let mut ending = Ending::default();
         ending.unreadable("expected value");
-        assert!(ending.conclude(true, "exit status: 0").is_err());
+        assert!(ending.conclude(true, "ended with exit status 0").is_err());
     }
 
     #[test]
@@ -298,6 +298,6 @@ mod tests {
         let mut ending = Ending::default();
         assert!(ending.chunk(r#""a""#).is_ok() && ending.chunk(r#""b""#).is_ok());
         assert_eq!(ending.conclude(true, "").expect("it succeeds"), json!("ab"));
-        assert!(Ending::default().conclude(false, "signal: 9").is_err());
+        assert!(Ending::default().conclude(false, "was killed by signal 9").is_err());
     }
 }

@@ -13,14 +13,14 @@ use crate::error::Error;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Trust")]
 pub(super) struct Trust {
-    /// Scheduler that the worker proves itself to: only its jobs and cancellations are taken, and its key is that of
-    /// SCHEDULER.pub.pem in --keys [default: none, and jobs of every sender in --keys are taken]
+    /// Scheduler to which the worker proves its identity. Only its jobs and cancellations are accepted. Its key is
+    /// SCHEDULER.pub.pem in --keys [default: none: jobs of every sender in --keys are accepted]
     #[arg(long, value_name = "ID", value_parser = component_id, requires = "tenant", requires = "agent", conflicts_with = "unsigned")]
     scheduler: Option<ComponentId>,
-    /// Tenant of the worker, as it is enrolled
+    /// Tenant with which the worker is enrolled
     #[arg(long, value_name = "NAME", requires = "scheduler")]
     tenant: Option<String>,
-    /// Agent of the worker, as it is enrolled
+    /// Agent with which the worker is enrolled
     #[arg(long, value_name = "NAME", requires = "scheduler")]
     agent: Option<String>,
     /// What the worker does while the scheduler cannot be reached

@@ -45,8 +45,8 @@ Example:
   nuncio caracal demo
 
 Exit codes:
-  0  everything was as it should be
-  1  something was not; the error says what
+  0  everything happened as expected
+  1  something did not, as the error says
   6  the system refused an address or a resource";
 
 #[derive(Args, Debug)]

@@ -11,6 +11,7 @@ use crate::exec::answer;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
 use crate::exec::pipe::{PipeBytes, PipeLines};
 use crate::exec::program::ResultSource;
+use crate::exec::run;
 
 /// Bytes of the longest text that is sent as an inline result. A longer one is streamed.
 const MAX_INLINE: usize = 64 * 1024;
@@ -118,7 +119,7 @@ pub(super) fn conclude(source: ResultSource, printed: Printed, status: ExitStatu
         return inline(&code);
     }
     if !status.success() {
-        return Err(Failure::internal(format!("the program of the agent ended with {status}")));
+        return Err(Failure::internal(format!("the program of the agent {}", run::ended(status))));
     }
     match (source, printed) {
         (ResultSource::Json, Printed::Whole(bytes)) => {

@@ -49,7 +49,7 @@ pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Resu
     })?;
     let details = json!({ "exit_status": status.code(), "signal": status.signal() });
     match said {
-        Said::Messages(ending) => ending.conclude(status.success(), &status.to_string(), &details),
+        Said::Messages(ending) => ending.conclude(status.success(), &run::ended(status), &details),
         Said::Printed(printed) => printed
             .and_then(|printed| plain::conclude(program.result, printed, status))
             .map_err(|failure| failure.with_details(&details)),

@@ -289,7 +289,7 @@ impl Listener {
     fn await_another(&self) -> Result<OwnedSemaphorePermit, Fault> {
         Arc::clone(&self.awaited).try_acquire_owned().map_err(|_| {
             let message = format!(
-                "the program awaits {MAX_AWAITED} answers of people, which are as many as it may; ask again when some have come"
+                "the program already waits for {MAX_AWAITED} answers of people, which is the limit; ask again when one has come"
             );
             Fault::new(ErrorCode::InternalError, message)
         })

@@ -24,8 +24,8 @@ use crate::error::Error;
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default, expecting = "a table, [pool]")]
 #[command(next_help_heading = "Pool of CAP workers")]
 pub(super) struct PoolOptions {
-    /// Offer the workers of a topic as an agent. Repeat it for more agents. With --journal, a server that was killed or stopped finds
-    /// its jobs in the pool again
+    /// Offer the workers of a topic as an agent. With --journal, a server that was killed or stopped finds its jobs in the
+    /// pool again. Repeat it for more agents
     #[arg(long = "cap-agent", value_name = "NAME[@VERSION]=TOPIC")]
     #[serde(rename = "cap-agent")]
     cap_agents: Vec<TopicAgent>,
@@ -37,16 +37,17 @@ pub(super) struct PoolOptions {
     #[arg(long = "cap-redis", value_name = "URL")]
     #[serde(rename = "cap-redis")]
     redis: Option<String>,
-    /// Id of this server on the bus: the sender of its requests, the same after a restart
+    /// Id of this server on the bus, as the sender of its requests. It must be the same after a restart. `nuncio cap keygen`
+    /// makes its key
     #[arg(long, value_name = "ID")]
     cap_id: Option<String>,
-    /// Directory of the public keys that are believed, as for `nuncio cap worker --keys`
+    /// Directory of the public keys of trusted senders, as for `nuncio cap worker --keys`
     #[arg(long, value_name = "DIR", conflicts_with = "cap_unsigned")]
     cap_keys: Option<PathBuf>,
     /// File of the private key that signs requests [default: ID.key.pem in --cap-keys]
     #[arg(long, value_name = "FILE", requires = "cap_keys")]
     cap_key: Option<PathBuf>,
-    /// Send requests unsigned, and believe results of everyone who reaches the bus
+    /// Send requests unsigned, and accept results from everyone who can reach the bus
     #[arg(long)]
     cap_unsigned: bool,
     #[command(flatten)]
@@ -127,8 +128,8 @@ impl PoolOptions {
             (None, true) => None,
             _ => {
                 return Err(needed(
-                    "cap-keys DIR with the public keys that are believed, or --cap-unsigned to believe everyone who \
-                     reaches the bus",
+                    "cap-keys DIR with the public keys of trusted senders, or --cap-unsigned to trust everyone who can \
+                     reach the bus",
                 ));
             }
         };

@@ -26,8 +26,8 @@ use serde::{Deserialize, Deserializer};
 pub(super) struct Security {
     /// Accept this bearer token, as this principal. Repeat it, or separate tokens with commas, for more
     ///
-    /// Other users of this machine can read it in the list of processes; prefer --token-file or the environment variable.
-    /// Without any way to authenticate, a token is generated and printed, and only a loopback address is served.
+    /// Other users of this machine can read it in the list of processes; prefer --token-file or the environment variable. If
+    /// no flag says who may connect, nuncio generates a token, prints it, and listens only on a loopback address.
     #[arg(
         long = "token",
         value_name = "TOKEN=PRINCIPAL",
@@ -37,7 +37,7 @@ pub(super) struct Security {
     )]
     #[serde(rename = "token")]
     tokens: Vec<Token>,
-    /// Accept the tokens in this file, which has a TOKEN=PRINCIPAL per line and comments that start with #
+    /// Accept the tokens in this file. Each line is TOKEN=PRINCIPAL, or a comment that starts with #
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Let this principal list, watch and cancel every job. It sees no credentials. Repeat it for more
@@ -75,8 +75,8 @@ pub(super) struct Security {
     /// Accept mandates of Caracal whose signature a key at this URL verifies (ES256): the keys of a token service, such as
     /// `http://127.0.0.1:4000/.well-known/jwks.json`, or its base URL
     ///
-    /// The principal is the zone and the application of the mandate, as caracal:my-zone/my-app. The keys are fetched when
-    /// they are first needed, again after 5 minutes, and for a key that is not known, at most every 5 seconds.
+    /// The principal is the zone and the application of the mandate, as caracal:my-zone/my-app. nuncio fetches the keys when
+    /// it first needs them, and again after 5 minutes. For an unknown key, it fetches them at most every 5 seconds.
     #[arg(long, value_name = "URL")]
     caracal_jwks: Option<String>,
     /// Accept only mandates of this issuer (iss)
@@ -96,12 +96,13 @@ pub(super) struct Security {
     #[arg(long = "caracal-use", value_name = "USE")]
     #[serde(rename = "caracal-use")]
     caracal_uses: Vec<String>,
-    /// Refuse mandates with an id in this file: of the token (`jti`), its authority records (`sid`, `root_sid`), session or edge. It
-    /// has an id per line and comments that start with #, and is read again when it changes
+    /// Refuse mandates that have an id in this file: the id of the token (`jti`), of an authority record (`sid`, `root_sid`),
+    /// of the session or of the edge. Each line is an id, or a comment that starts with #. The file is read again when it
+    /// changes
     #[arg(long, value_name = "FILE")]
     caracal_revoked: Option<PathBuf>,
 
-    /// Serve TLS with the certificate in this PEM file, which its intermediate certificates may follow
+    /// Serve TLS with the certificate in this PEM file. Intermediate certificates may follow it
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     tls_cert: Option<PathBuf>,
     /// PEM file of the certificate's private key
@@ -110,7 +111,7 @@ pub(super) struct Security {
     /// Require a client certificate that an authority in this PEM file has signed. A name in it is the principal
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     client_ca: Option<PathBuf>,
-    /// Accept clients without a certificate that have a token
+    /// Also accept clients that have a token and no certificate
     #[arg(long, help_heading = "TLS")]
     client_cert_optional: bool,
     /// Kind of name in a client certificate that is the principal. Repeat it for more; the first kind that the certificate
