@@ -94,7 +94,8 @@ mod tests {
     fn a_connection_is_steady_once_it_has_lasted_long_enough() {
         let steady = Duration::from_secs(10);
         let policy = Reconnect::default().steady_after(steady);
-        for (lasted, number) in [(steady - Duration::from_nanos(1), 1), (steady, 0), (steady * 2, 0)] {
+        let shorter = steady.saturating_sub(Duration::from_nanos(1));
+        for (lasted, number) in [(shorter, 1), (steady, 0), (steady * 2, 0)] {
             let mut backoff = Backoff::new(policy);
             let now = monotonic();
             // The first attempt is made at once, and its connection is lost after this time.

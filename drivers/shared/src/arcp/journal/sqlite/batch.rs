@@ -203,7 +203,7 @@ mod tests {
         let job = JobUlid::parse("job_01KRHD2GP0AW1PQQZEEHMZNQES").unwrap();
         let small = Record::KeyForgotten { job };
         let id = "x".repeat(MAX_BYTES / 4);
-        let large = Record::CredentialRevoked { job, id: id.into() };
+        let large = Record::CredentialRevoked { job, id };
         assert_eq!(batches(&[]), [0; 0]);
         assert_eq!(batches(&vec![small.clone(); 2 * MAX_RECORDS + 1]), [MAX_RECORDS, MAX_RECORDS, 1]);
         assert_eq!(batches(&vec![large.clone(); 9]), [4, 4, 1]);
