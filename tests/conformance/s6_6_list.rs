@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{Access, AnyPrincipal, Dialect, Policy};
+use nuncio_core::arcp::{Access, AnyPrincipal, Dialect, Policy, Question};
 use nuncio_tests::world::{Frame, OnSubmit, SECOND, World};
 use serde_json::{Value, json};
 
@@ -78,6 +78,33 @@ fn ours_a_list_says_to_nuncio_which_session_owns_a_job() {
         let c = w.login("tok-alice");
         let page = w.list(c, json!({}));
         assert_eq!(page.payload()["jobs"][0]["x-vendor.nuncio.session_id"], Value::Null, "it is closed");
+    }
+}
+
+#[test]
+fn ours_a_list_says_to_nuncio_which_jobs_wait_for_people_and_which_are_to_stop() {
+    for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
+        let mut w = World::with(|config| config.dialect = Some(dialect));
+        let a = w.login("tok-alice");
+        let (_runs, asks, stops) = (w.job(a, "slow"), w.job(a, "slow"), w.job(a, "slow"));
+        w.ask(&asks, &Question::new("Go on?")).unwrap();
+        w.ask(&stops, &Question::new("Go on?")).unwrap();
+        w.send(a, "job.cancel", json!({"job_id": stops.id}));
+        w.drain(a);
+        let phases = |w: &mut World| {
+            let page = w.list(a, json!({}));
+            let jobs = page.payload()["jobs"].as_array().unwrap().clone();
+            let phases = jobs.iter().map(|job| (job["status"].clone(), job["x-vendor.nuncio.phase"].clone()));
+            phases.collect::<Vec<_>>()
+        };
+        let expected = |told: [Value; 3]| {
+            told.map(|phase| (json!("running"), if dialect == Dialect::NUNCIO { phase } else { Value::Null })).to_vec()
+        };
+        assert_eq!(phases(&mut w), expected([Value::Null, json!("asking"), json!("cancelling")]));
+        let answer = json!({"job_id": asks.id, "question_id": "q1", "value": "yes"});
+        w.send(a, "x-vendor.nuncio.answer", answer);
+        w.drain(a);
+        assert_eq!(phases(&mut w), expected([Value::Null, Value::Null, json!("cancelling")]));
     }
 }
 

@@ -35,6 +35,25 @@ fn s6_7_jobs_run_on_and_the_session_stays_resumable() {
 }
 
 #[test]
+fn ours_the_host_is_told_whether_the_client_has_closed_the_session() {
+    for closes in [true, false] {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        if closes {
+            w.send(a, "session.close", json!({}));
+            w.drain(a);
+        } else {
+            w.cut(a);
+        }
+        let told = w.host_event("SessionDetached", |event| match event {
+            Event::SessionDetached { goodbye, .. } => Some(*goodbye),
+            _ => None,
+        });
+        assert_eq!(told, closes);
+    }
+}
+
+#[test]
 fn s6_7_the_closed_frame_waits_for_the_queue_but_not_for_ever() {
     let mut w = World::with(|config| {
         config.limits.send_window = 1;

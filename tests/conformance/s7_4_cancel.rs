@@ -157,7 +157,8 @@ fn s7_4_only_the_owning_session_may_cancel() {
     let job = w.job(a, "slow");
     let b = w.login("tok-alice");
     w.send(b, "job.cancel", json!({"job_id": job.id}));
-    w.refusal(b, "PERMISSION_DENIED");
+    let refusal = w.refusal(b, "PERMISSION_DENIED");
+    assert_eq!(refusal.payload()["details"], json!({"reason": "session"}), "its principal may, in another session");
     w.subscribe(b, json!({"job_id": job.id}));
     w.send(b, "job.cancel", json!({"job_id": job.id}));
     w.refusal(b, "PERMISSION_DENIED");
@@ -215,7 +216,8 @@ fn s7_4_visible_by_policy_but_another_principals_is_permission_denied() {
     let job = w.job(a, "slow");
     let b = w.login("tok-bob");
     w.send(b, "job.cancel", json!({"job_id": job.id}));
-    w.refusal(b, "PERMISSION_DENIED");
+    let refusal = w.refusal(b, "PERMISSION_DENIED");
+    assert_eq!(refusal.payload()["details"], json!({"reason": "principal"}));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_core::arcp::{Access, AnyPrincipal, Event, Policy};
+use nuncio_core::arcp::{Access, AnyPrincipal, Dialect, Event, Policy};
 use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::{Value, json};
 
@@ -46,6 +46,19 @@ fn s7_6_subscribed_is_complete() {
     assert!(payload.get("history_truncated").is_none_or(|truncated| truncated == false));
     assert!(payload.get("credentials").is_none());
     w.expect_nothing(b);
+}
+
+#[test]
+fn ours_subscribed_says_to_nuncio_when_the_job_was_accepted() {
+    for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
+        let mut w = World::with(|config| config.dialect = Some(dialect));
+        let a = w.login("tok-alice");
+        let job = w.job(a, "echo");
+        w.advance(SECOND);
+        let subscribed = w.subscribe(a, json!({"job_id": job.id}));
+        let told = if dialect == Dialect::NUNCIO { &job.accepted.payload()["accepted_at"] } else { &Value::Null };
+        assert_eq!(subscribed.payload()["accepted_at"], *told);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_core::arcp::{Config, ConnId, Denied, Fault, QuestionId, Record, Runtime};
+use nuncio_core::arcp::{Config, ConnId, Denied, Fault, Question, QuestionId, Record, Runtime};
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_tests::world::{Job, NEEDS_APPROVAL, SECOND, START, World};
 use serde_json::{Value, json};
@@ -34,6 +34,35 @@ fn fault(w: &mut World, job: &Job, target: &str) -> Fault {
     match w.runtime.authorize(w.now, job.key, &operation) {
         Err(Denied::Fault(fault)) => fault,
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn ours_without_self_approval_another_principal_has_to_approve() {
+    for approvers in [&["bob"][..], &["alice", "bob"]] {
+        let (mut w, a, job) = gated(|config| {
+            config.self_approval = false;
+            config.approvers.extend(approvers.iter().map(|name| (*name).to_owned()));
+        });
+        assert_eq!(w.approve(&job, "tool.call", "payments.send"), Ok(Some(QuestionId(1))));
+        let b = w.login("tok-bob");
+        for (conn, expected) in [(a, false), (b, true)] {
+            w.drain(conn);
+            w.send(conn, "x-vendor.nuncio.list_questions", json!({}));
+            let page = w.expect(conn, "x-vendor.nuncio.questions");
+            assert_eq!(page.payload()["questions"][0]["may_answer"], expected);
+        }
+        give(&mut w, a, &job, "q1", json!("approve"));
+        w.refusal(a, "PERMISSION_DENIED");
+        assert_eq!(w.authorize(&job, "tool.call", "payments.send"), Err(NEEDS_APPROVAL));
+        // What the agent itself asks, it answers as ever.
+        assert_eq!(w.ask(&job, &Question::new("Which week?")), Ok(QuestionId(2)));
+        w.drain(a);
+        give(&mut w, a, &job, "q2", json!("19"));
+        assert_eq!(w.answer_of(&job, QuestionId(2)).unwrap().by(), Some("alice"));
+        give(&mut w, b, &job, "q1", json!("approve"));
+        assert_eq!(w.answer_of(&job, QuestionId(1)).unwrap().by(), Some("bob"));
+        assert_eq!(w.authorize(&job, "tool.call", "payments.send"), Ok(()));
     }
 }
 

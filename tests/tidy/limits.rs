@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 41] = [
+const NO_LIMITS: [&str; 42] = [
     "dispatch",
     "resign",
     "records",
@@ -22,6 +22,7 @@ const NO_LIMITS: [&str; 41] = [
     "approvers",
     "shards",
     "ask_first",
+    "self_approval",
     "resume_by_token",
     "models_without_lease",
     "auto_ack",

@@ -66,7 +66,9 @@ impl Operation {
 #[non_exhaustive]
 pub enum TargetError {
     /// The namespace is neither reserved nor a vendor's. Holds the beginning of its text.
-    #[error("there is no namespace {0:?}")]
+    #[error(
+        "there is no namespace {0:?}; there are fs.read, fs.write, net.fetch, tool.call, agent.delegate, model.use, and those of vendors, such as x-vendor.acme.gpu"
+    )]
     UnknownNamespace(Box<str>),
     /// The namespace is `cost.budget`, which limits operations but has none of its own.
     #[error("cost.budget is not an operation")]

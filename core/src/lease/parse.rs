@@ -27,7 +27,9 @@ pub enum LeaseError {
     #[error("a lease is a JSON object of arrays of strings")]
     Shape,
     /// A namespace is neither reserved nor a vendor's. Holds the beginning of its text.
-    #[error("there is no namespace {0:?}")]
+    #[error(
+        "there is no namespace {0:?}; there are fs.read, fs.write, net.fetch, tool.call, agent.delegate, model.use, cost.budget, and those of vendors, such as x-vendor.acme.gpu"
+    )]
     UnknownNamespace(Box<str>),
     /// A namespace occurs twice.
     #[error("the namespace {0} occurs twice")]

@@ -55,6 +55,7 @@ pub(crate) fn message(mut error: Error, command: &mut Command) -> String {
 fn sentence(reason: &(dyn std::error::Error + 'static)) -> String {
     match reason.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
         Some(IntErrorKind::PosOverflow) => "the number is too large".to_owned(),
+        Some(IntErrorKind::Zero) => "write a number of at least 1".to_owned(),
         Some(_) => "write a whole number in digits".to_owned(),
         None => without_login(&reason.to_string()).into_owned(),
     }
@@ -84,7 +85,9 @@ mod tests {
         let arg = |name: &'static str| Arg::new(name).long(name).value_parser(clap::value_parser!(u8));
         let quotes = |text: &str| Err::<String, _>(format!("{text} is not a size"));
         let size = Arg::new("size").long("size").value_parser(quotes);
-        let serve = Command::new("serve").arg(arg("token").hide_env_values(true)).arg(arg("drain")).arg(size);
+        let shards = Arg::new("shards").long("shards").value_parser(clap::value_parser!(std::num::NonZeroU32));
+        let drain = arg("drain");
+        let serve = Command::new("serve").arg(arg("token").hide_env_values(true)).args([drain, size, shards]);
         let mut command = Command::new("nuncio").subcommand(serve);
         let error = command.clone().try_get_matches_from(arguments).unwrap_err();
         super::message(error, &mut command)
@@ -129,6 +132,8 @@ mod tests {
     fn what_is_no_number_is_explained() {
         let said = message(&["nuncio", "serve", "--drain", "99999999999999999999"]);
         assert!(said.contains("the number is too large"), "{said}");
+        let said = message(&["nuncio", "serve", "--shards", "0"]);
+        assert!(said.contains("write a number of at least 1") && !said.contains("non-zero"), "{said}");
         let said = message(&["nuncio", "serve", "--drain", "soon"]);
         assert!(said.contains("write a whole number in digits") && !said.contains("invalid digit"), "{said}");
     }

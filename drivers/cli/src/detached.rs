@@ -97,15 +97,33 @@ fn save_held(
     Ok(until)
 }
 
-/// Finds the saved session that submitted a job to the runtime at `url`, unless its process still uses it.
-pub(crate) fn find(url: &str, job_id: &JobId) -> Option<ResumePoint> {
-    let session = read(&path(&folder().ok()?, job_id).ok()?)?;
-    let is_in_use = session.process.is_some_and(is_running);
-    (session.url == url && !is_in_use).then(|| ResumePoint {
-        session_id: session.session_id,
-        token: Secret::new(session.resume_token),
-        last_event_seq: session.last_event_seq,
-    })
+/// What is saved of the session that submitted a job.
+pub(crate) enum Saved {
+    /// What it takes to resume it.
+    Point(ResumePoint),
+    /// This process still uses it.
+    InUse(u32),
+    /// It is one of the runtime at this URL.
+    OfAnother(String),
+    /// Nothing.
+    None,
+}
+
+/// Finds the saved session that submitted a job to the runtime at `url`.
+pub(crate) fn find(url: &str, job_id: &JobId) -> Saved {
+    let path = folder().and_then(|folder| path(&folder, job_id));
+    let Some(session) = path.ok().and_then(|path| read(&path)) else { return Saved::None };
+    if session.url != url {
+        return Saved::OfAnother(session.url);
+    }
+    match session.process.filter(|process| is_running(*process)) {
+        Some(process) => Saved::InUse(process),
+        None => Saved::Point(ResumePoint {
+            session_id: session.session_id,
+            token: Secret::new(session.resume_token),
+            last_event_seq: session.last_event_seq,
+        }),
+    }
 }
 
 /// Deletes a job's session, if one was saved.

@@ -1,5 +1,7 @@
 //! Why a client's command fails, what to do about it, and its exit code.
 
+use std::time::Duration;
+
 use nuncio_tokio::arcp::{
     ClientBuildError, ClientError, ClientRefused, CloseReason, ConnectError, ErrorCode, JobId, RequestFailure,
     SessionEnd,
@@ -42,6 +44,9 @@ pub(crate) enum Error {
         "the runtime never said how the job ended, and no longer knows it; look for its effects before you submit it again"
     )]
     Silent,
+    /// A job is to be cancelled, and the runtime is not reached, or does not answer.
+    #[error("the runtime has not answered for {} s, so the job may still be running", .0.as_secs())]
+    NotCancelled(Duration),
     #[error("the result is incomplete: {0}; discard the part that was written and submit the job again")]
     Incomplete(&'static str),
     #[error("cannot listen on {address}: {error}; give another address with {option}, as HOST:PORT")]
@@ -115,6 +120,7 @@ impl Error {
             | Error::System(_)
             | Error::Address { .. }
             | Error::Journal(_) => Exit::Lost,
+            Error::NotCancelled(_) => Exit::Interrupted,
             Error::Write(..) | Error::JobWrite { .. } => Exit::NotWritten,
         }
     }
@@ -137,6 +143,10 @@ impl From<ClientBuildError> for Error {
                     404 => {
                         format!("{sentence}; check the path of the URL, which is /arcp unless the runtime has another")
                     }
+                    200..400 => format!(
+                        "{sentence}; a web server is there, such as a console, and not a runtime: check the port and the path of \
+                         the URL, which is /arcp unless the runtime has another"
+                    ),
                     _ => sentence,
                 })
             }

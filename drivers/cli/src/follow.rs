@@ -3,17 +3,26 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use nuncio_tokio::arcp::{
     ClientError, FinalStatus, Follow, JobHandle, Outcome, OutcomeSource, Product, SessionEvent, SessionEvents, Update,
 };
 
+use tokio::time::Instant;
+
 use crate::detached::Kept;
 use crate::error::Error;
 use crate::output::{FollowedJob, Printer};
 use crate::prompts::Prompts;
 use crate::signals::Interrupts;
+
+/// How long a runtime has to answer the cancel of a job, or to be reached again, before the command leaves the job.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tells whether a job waits for a free slot of its agent.
+pub(crate) type Waits = Pin<Box<dyn Future<Output = bool>>>;
 
 /// How a job is followed.
 pub(crate) struct Following<'a> {
@@ -25,9 +34,13 @@ pub(crate) struct Following<'a> {
     pub(crate) needs_whole_result: bool,
     /// Shows questions of agents, and answers them.
     pub(crate) prompts: Prompts,
+    /// Tells whether the job waits, once nothing has come of it for a while.
+    pub(crate) waits: Option<Waits>,
 }
 
 /// Prints what happens to a job until it has ended.
+///
+/// Errors: [`Error::NotCancelled`] if the job is to be cancelled and the runtime does not answer in time.
 pub(crate) async fn follow<I: Unpin>(
     session: &mut SessionEvents,
     root: Follow<I>,
@@ -38,6 +51,7 @@ pub(crate) async fn follow<I: Unpin>(
     let control = root.control();
     let mut family = Family { root, job, children: Vec::new() };
     let mut cancelling = None;
+    let mut giving_up = GivingUp::default();
     let mut chunk_fault = None;
     loop {
         tokio::select! {
@@ -46,16 +60,21 @@ pub(crate) async fn follow<I: Unpin>(
                 printer.message("cancelling the job; press Ctrl-C again to leave at once").await;
                 let control = control.clone();
                 following.cancel_on = None;
+                giving_up.begin();
                 cancelling = Some(Box::pin(async move { control.cancel(Some("interrupted")).await }));
             }
             answer = answered(&mut cancelling) => {
                 cancelling = None;
-                if let Err(error) = answer {
+                giving_up.answered(answer.is_ok());
+                // The end of the session is reported below.
+                if let Err(error) = answer && !matches!(error, ClientError::Ended(_)) {
                     let sentence = format!("nuncio: cannot cancel the job: {error}; press Ctrl-C to leave it running");
                     printer.message(&sentence).await;
                 }
             }
+            () = giving_up.due() => return Err(Error::NotCancelled(PATIENCE)),
             Some(event) = session.next() => {
+                giving_up.session(&event);
                 // The token that was saved is of no use after a resume.
                 if let (SessionEvent::Live(_), Some(kept)) = (&event, following.kept)
                     && let Some(Err(error)) = kept.hold()
@@ -64,8 +83,15 @@ pub(crate) async fn follow<I: Unpin>(
                 }
                 printer.session(&event).await?;
             }
+            waits = answered(&mut following.waits) => {
+                following.waits = None;
+                if waits {
+                    printer.note("the job waits until its agent has a free slot").await;
+                }
+            }
             step = family.next() => match step {
                 Step::Update(job, Update::Event(event)) => {
+                    following.waits = None;
                     following.prompts.event(&job, &event);
                     printer.event(&job, &event).await?;
                 }
@@ -106,6 +132,55 @@ pub(crate) async fn follow<I: Unpin>(
     }
 }
 
+/// When a command whose job is to be cancelled leaves it, because the runtime does not answer.
+#[derive(Default)]
+struct GivingUp {
+    /// Whether the job is to be cancelled.
+    cancels: bool,
+    is_lost: bool,
+    is_answered: bool,
+    at: Option<Instant>,
+}
+
+impl GivingUp {
+    /// The job is to be cancelled from now on.
+    fn begin(&mut self) {
+        self.cancels = true;
+        self.at = Some(Instant::now() + PATIENCE);
+    }
+
+    /// The request was answered. If it was refused, the job goes on.
+    fn answered(&mut self, taken: bool) {
+        self.cancels = taken;
+        self.is_answered = true;
+        self.at = self.at.filter(|_| taken && self.is_lost);
+    }
+
+    fn session(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::Lost(_) => {
+                self.is_lost = true;
+                if self.cancels {
+                    self.at = self.at.or_else(|| Some(Instant::now() + PATIENCE));
+                }
+            }
+            SessionEvent::Live(_) => {
+                self.is_lost = false;
+                self.at = self.at.filter(|_| !self.is_answered);
+            }
+            _ => {}
+        }
+    }
+
+    /// Waits until the time has come.
+    async fn due(&self) {
+        match self.at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 async fn interrupted(interrupts: &mut Option<Interrupts>) {
     match interrupts {
         Some(interrupts) => interrupts.reach(1).await,
@@ -113,7 +188,7 @@ async fn interrupted(interrupts: &mut Option<Interrupts>) {
     }
 }
 
-async fn answered<T>(request: &mut Option<Pin<Box<impl Future<Output = T>>>>) -> T {
+async fn answered<T>(request: &mut Option<Pin<Box<impl Future<Output = T> + ?Sized>>>) -> T {
     match request {
         Some(request) => request.await,
         None => std::future::pending().await,

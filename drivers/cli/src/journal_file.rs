@@ -1,8 +1,45 @@
-//! The file of a journal, opened to read, and what can be wrong with it.
+//! The files of a journal, one for each shard of its server, opened to read, and what can be wrong with them.
 
 use std::path::{Path, PathBuf};
 
-use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
+use nuncio_tokio::arcp::journal::{JournalError, Shard, SqliteJournal};
+
+/// Returns the file of one shard, from 0 on: the first one has the name of the journal, those of the others begin like it.
+pub(crate) fn of_shard(journal: &Path, shard: u32) -> PathBuf {
+    let mut file = journal.as_os_str().to_owned();
+    if shard > 0 {
+        file.push(format!(".{shard}"));
+    }
+    file.into()
+}
+
+/// Returns the files of all shards of a journal, in their order. The first file says how many there are.
+///
+/// Errors: a file of them is missing, or is that of another shard.
+pub(crate) fn files(journal: &Path) -> Result<Vec<PathBuf>, JournalFileError> {
+    let shard_of = |file: &Path| inspect(file, SqliteJournal::shard).map(|shard| shard.unwrap_or(Shard::ONLY));
+    let first = shard_of(journal)?;
+    if first.number > 0 {
+        return Err(JournalFileError::NotFirst { file: journal.to_owned(), shard: first });
+    }
+    let files: Vec<PathBuf> = (0..first.of).map(|shard| of_shard(journal, shard)).collect();
+    for (number, file) in (0..).zip(&files).skip(1) {
+        let wanted = Shard { number, of: first.of };
+        if matches!(file.try_exists(), Ok(false)) {
+            return Err(JournalFileError::MissingShard { file: file.clone(), shard: wanted });
+        }
+        let found = shard_of(file)?;
+        if found != wanted {
+            return Err(JournalFileError::new(file, JournalError::OtherShard { found, wanted }));
+        }
+    }
+    Ok(files)
+}
+
+/// Opens the files of all shards of a journal to read, in their order. Another process may be using them.
+pub(crate) fn open_all(journal: &Path) -> Result<Vec<SqliteJournal>, JournalFileError> {
+    files(journal)?.iter().map(|file| open(file)).collect()
+}
 
 /// Opens a journal to read and applies `read` to it. Another process may be using the journal.
 pub(crate) fn inspect<T>(
@@ -25,6 +62,16 @@ pub(crate) fn open(file: &Path) -> Result<SqliteJournal, JournalFileError> {
 pub(crate) enum JournalFileError {
     /// There is no file.
     Missing(PathBuf),
+    /// There is no file of a shard, though there is the first one.
+    MissingShard {
+        file: PathBuf,
+        shard: Shard,
+    },
+    /// The file is not the first one of the journal, which says how many there are.
+    NotFirst {
+        file: PathBuf,
+        shard: Shard,
+    },
     Unusable {
         file: PathBuf,
         error: JournalError,
@@ -40,14 +87,16 @@ impl JournalFileError {
     pub(crate) fn is_content(&self) -> bool {
         matches!(
             self,
-            JournalFileError::Unusable {
-                error: JournalError::Damaged(_)
-                    | JournalError::Version { .. }
-                    | JournalError::Incomplete(_)
-                    | JournalError::OtherShard { .. }
-                    | JournalError::NewShard(_),
-                ..
-            }
+            JournalFileError::MissingShard { .. }
+                | JournalFileError::NotFirst { .. }
+                | JournalFileError::Unusable {
+                    error: JournalError::Damaged(_)
+                        | JournalError::Version { .. }
+                        | JournalError::Incomplete(_)
+                        | JournalError::OtherShard { .. }
+                        | JournalError::NewShard(_),
+                    ..
+                }
         )
     }
 }
@@ -57,6 +106,22 @@ impl std::fmt::Display for JournalFileError {
         let (file, error) = match self {
             JournalFileError::Missing(file) => {
                 return write!(f, "there is no journal {}; check that the path is right", file.display());
+            }
+            JournalFileError::MissingShard { file, shard } => {
+                return write!(
+                    f,
+                    "the journal is not whole: {shard} is missing, whose file is {}; put it beside the first one, or \
+                     restore all from a copy that was made with nuncio journal backup",
+                    file.display()
+                );
+            }
+            JournalFileError::NotFirst { file, shard } => {
+                return write!(
+                    f,
+                    "{} has {shard} of a journal; give the file of shard 1, whose name does not end with .{}",
+                    file.display(),
+                    shard.number
+                );
             }
             JournalFileError::Unusable { file, error } => (file.display(), error),
         };
@@ -97,6 +162,10 @@ impl std::fmt::Display for JournalFileError {
                 "the journal {file} has version {found}, and this nuncio reads version {known}; use the nuncio that \
                  wrote it, or start a new journal at another path"
             ),
+            JournalError::OtherShard { found, wanted } if found.of == wanted.of => write!(
+                f,
+                "the journal {file} is that of {found}, and not that of {wanted}; give each file the name that it had"
+            ),
             JournalError::OtherShard { found, wanted } => write!(
                 f,
                 "the journal {file} belongs to {found}, but this server needs it for {wanted}; start nuncio serve with --shards {}, \
@@ -107,6 +176,12 @@ impl std::fmt::Display for JournalFileError {
                 f,
                 "the journal of {shard} is new, but other shards of {file} have older journals; restore it from a copy, or begin a \
                  new journal at another path"
+            ),
+            JournalError::CopyExists(_) => write!(f, "{error}"),
+            JournalError::Copy { to, fault } => write!(
+                f,
+                "cannot write the copy {to}: {fault}; check that its folder exists, that nuncio may write there, and that \
+                 the disk has space"
             ),
             JournalError::Io(what) => write!(
                 f,

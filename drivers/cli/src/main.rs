@@ -70,7 +70,7 @@ enum Command {
     Jobs(jobs::Options),
     /// Show the jobs that have not ended, and refresh the list
     Top(top::Options),
-    /// Show the details of a job
+    /// Show what a runtime tells of a job
     Describe(describe::Options),
     /// Wait until jobs have ended
     Wait(wait::Options),

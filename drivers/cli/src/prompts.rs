@@ -15,14 +15,25 @@ const SETTLED: Duration = Duration::from_millis(200);
 
 /// The open questions of the followed jobs, and the lines that are typed.
 pub(crate) struct Prompts {
-    /// The client that answers; `None` if there is no terminal.
-    client: Option<Client>,
+    client: Client,
+    mode: Mode,
     open: VecDeque<Prompt>,
     lines: Option<mpsc::UnboundedReceiver<String>>,
     /// Whether the first question is shown.
     shown: bool,
     /// When the first question is shown, if it is open then.
     due: Instant,
+}
+
+/// What is done with a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Nothing.
+    Off,
+    /// The command that answers it is shown, because there is no terminal.
+    Hint,
+    /// It is shown, and answered by a typed line.
+    Ask,
 }
 
 struct Prompt {
@@ -32,21 +43,19 @@ struct Prompt {
 }
 
 impl Prompts {
-    /// Shows questions if stdin and stderr are terminals and `wanted`.
+    /// Shows questions if `wanted`: if stdin and stderr are terminals, they are answered there.
     pub(crate) fn new(client: &Client, wanted: bool) -> Prompts {
-        let interactive = wanted && io::stdin().is_terminal() && io::stderr().is_terminal();
-        Prompts {
-            client: interactive.then(|| client.clone()),
-            open: VecDeque::new(),
-            lines: None,
-            shown: false,
-            due: Instant::now(),
-        }
+        let mode = match wanted {
+            true if io::stdin().is_terminal() && io::stderr().is_terminal() => Mode::Ask,
+            true => Mode::Hint,
+            false => Mode::Off,
+        };
+        Prompts { client: client.clone(), mode, open: VecDeque::new(), lines: None, shown: false, due: Instant::now() }
     }
 
     /// Takes note of an event of a followed job.
     pub(crate) fn event(&mut self, job: &FollowedJob, event: &JobEvent) {
-        if self.client.is_none() {
+        if self.mode == Mode::Off {
             return;
         }
         if let Some(question) = event.question() {
@@ -94,7 +103,12 @@ impl Prompts {
 
     /// Shows the first question, or sends the line as its answer.
     pub(crate) async fn act(&mut self, line: Option<String>, printer: &mut Printer) {
-        let (Some(client), Some(prompt)) = (&self.client, self.open.front()) else { return };
+        let Some(prompt) = self.open.front() else { return };
+        if self.mode == Mode::Hint {
+            printer.note(&hint(prompt)).await;
+            self.open.pop_front();
+            return;
+        }
         let Some(line) = line else {
             self.lines.get_or_insert_with(typed);
             self.shown = true;
@@ -106,7 +120,7 @@ impl Prompts {
         let answered = match value_of(&prompt.question, &line) {
             Ok(value) => {
                 let id = &prompt.question.question_id;
-                client.answer(&prompt.job_id, id, &value, None).await.map_err(|error| error.to_string())
+                self.client.answer(&prompt.job_id, id, &value, None).await.map_err(|error| error.to_string())
             }
             Err(reason) => Err(reason),
         };
@@ -116,6 +130,12 @@ impl Prompts {
             Err(reason) => printer.message(&format!("nuncio: {reason}")).await,
         }
     }
+}
+
+/// Says which command answers a question.
+fn hint(prompt: &Prompt) -> String {
+    let Prompt { job_id, question, .. } = prompt;
+    format!("{} waits: `nuncio answer {job_id} {} VALUE` answers it", question.question_id, question.question_id)
 }
 
 /// Reads lines of stdin on a thread of its own, because a read may never return.

@@ -3,6 +3,7 @@
 use super::Runtime;
 use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
+use super::jobs::questions::Asked;
 use super::policy::Access;
 use super::sessions::session::Session;
 use crate::arcp::wire::credential::Credential;
@@ -35,8 +36,16 @@ impl Runtime {
         self.config.is_operator(principal) || self.config.is_approver(principal)
     }
 
-    /// Returns whether a principal may answer the questions of a job that it may see (ours).
-    pub(super) fn may_answer_question(&self, principal: &str, job: &Accepted) -> bool {
+    /// Returns whether a principal may answer a question of a job that it may see (ours).
+    pub(super) fn may_answer_question(&self, principal: &str, job: &Accepted, asked: &Asked) -> bool {
+        if asked.is_approval() && !self.config.self_approval && *principal == *job.principal {
+            return false;
+        }
+        self.may_answer_questions(principal, job)
+    }
+
+    /// Returns whether a principal may answer the questions of a job that it may see, as far as these are no approvals (ours).
+    pub(super) fn may_answer_questions(&self, principal: &str, job: &Accepted) -> bool {
         self.config.is_approver(principal)
             || self.config.policy.may_answer(principal, &job.principal, &job.agent_ref(true))
     }

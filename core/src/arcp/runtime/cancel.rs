@@ -28,7 +28,7 @@ impl Runtime {
         let reason: Option<String> = cancel.reason.map(|reason| reason.as_str().chars().take(MAX_MESSAGE).collect());
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
         if !self.may_cancel(key, job) {
-            return Err(Fault::new(ErrorCode::PermissionDenied, "only the session that submitted a job may cancel it"));
+            return Err(self.may_not_cancel(key, job));
         }
         if !job.state().is_live() {
             // The terminal in the session's log is the answer.
@@ -40,6 +40,17 @@ impl Runtime {
         self.reply(key, To { request_id: Some(request.id), job: Some(id) }, "job.cancelled", &payload);
         self.cancel(id, reason.as_deref());
         Ok(())
+    }
+
+    /// Says whether the session or its principal is the wrong one.
+    fn may_not_cancel(&self, key: SessionKey, job: &Job) -> Fault {
+        let is_owners = self.sessions.get(key).is_some_and(|session| *session.principal() == job.accepted().principal);
+        let (message, reason) = if is_owners {
+            ("only the session that submitted a job may cancel it", "session")
+        } else {
+            ("the job is that of another principal; that principal may cancel it, and so may operators", "principal")
+        };
+        Fault::new(ErrorCode::PermissionDenied, message).with_detail("reason", reason)
     }
 
     /// Asks the agents of a job and of the jobs below it to stop.

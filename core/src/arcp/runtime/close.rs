@@ -92,7 +92,7 @@ impl Runtime {
         let (id, goodbye) = (session.id(), session.is_closed());
         self.record_ack(key, 1);
         self.record(|_| Some(Record::SessionDetached { session: id, at: now, goodbye }));
-        self.event(Event::SessionDetached { session: id });
+        self.event(Event::SessionDetached { session: id, goodbye });
         // The rest of a replay waits for the next connection. In the log it would replace events that were not sent
         // yet.
         self.unblock(key);

@@ -26,6 +26,7 @@ use crate::lease::Lease;
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Config {
     /// `runtime.name` of the welcome. Default: `nuncio`.
     pub name: String,
@@ -51,6 +52,10 @@ pub struct Config {
     /// The operations that people have to approve before a job does them (ours), as the patterns of a lease. What they
     /// match needs the lease of the job as well. A budget among them has no effect. Default: none.
     pub ask_first: Lease,
+    /// Whether the principal that has submitted a job may approve its operations (ours), as the policy and
+    /// [`Config::approvers`] say. If not, others have to, whatever they say of that principal; it still answers the questions of
+    /// its agents. Default: yes.
+    pub self_approval: bool,
     /// How long people have to approve an operation (ours). Default: 1 hour.
     pub approval_timeout: Duration,
     /// Whether a `session.resume` without `auth` is accepted: the resume token then proves the principal. Default: no.
@@ -301,6 +306,7 @@ impl Default for Config {
             operators: BTreeSet::new(),
             approvers: BTreeSet::new(),
             ask_first: Lease::default(),
+            self_approval: true,
             approval_timeout: Duration::from_hours(1),
             resume_by_token: false,
             journal: Journaling::Off,

@@ -166,6 +166,8 @@ pub enum Event {
     SessionDetached {
         /// The session.
         session: SessionUlid,
+        /// Whether its client has closed it (§6.7).
+        goodbye: bool,
     },
     /// A session can no longer be resumed.
     SessionClosed {

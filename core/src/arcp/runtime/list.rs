@@ -9,6 +9,7 @@ use super::dispatch::Request;
 use super::host::{JobKey, SessionKey};
 use super::inquiries::Listed;
 use super::jobs::job::Job;
+use super::jobs::state::JobState;
 use super::listing::{Filter, Listing};
 use super::policy::Access;
 use super::reply::To;
@@ -109,6 +110,7 @@ impl Runtime {
             let ours = reply::RowExtras {
                 session: owner.and_then(|key| self.sessions.get(key)).map(Session::id),
                 end: self.end_of(job, status, session.dialect()),
+                phase: phase_of(job, status).filter(|_| session.dialect() == Dialect::NUNCIO),
             };
             let row = reply::row(job.accepted(), session.form(), status, job.last_seq(), &ours);
             if listing.count == listing.limit || (listing.count > 0 && listing.rows.len() + row.len() > room) {
@@ -143,5 +145,17 @@ impl Runtime {
             }
             self.leave_to_later_turn(Rest::Listing(Box::new(listing)));
         }
+    }
+}
+
+/// Returns what a running job is about, for a row of a client that reads it.
+fn phase_of(job: &Job, status: &str) -> Option<&'static str> {
+    let is_running = job.state() == JobState::Running && job.state().as_str() == status;
+    if job.state() == JobState::Cancelling {
+        Some("cancelling")
+    } else if is_running && job.questions().open() > 0 {
+        Some("asking")
+    } else {
+        None
     }
 }

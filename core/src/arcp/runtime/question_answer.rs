@@ -29,16 +29,24 @@ impl Runtime {
         let Some(id) = self.visible_here(key, request, &named)? else { return Ok(()) };
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return Ok(()) };
         let principal = Arc::clone(session.principal());
-        if !self.may_answer_question(&principal, job.accepted()) {
-            let message = "the policy does not let this principal answer the job's questions";
-            return Err(Fault::new(ErrorCode::PermissionDenied, message));
-        }
         let max = self.config.limits.answer_bytes;
         if value.get().len() + given.note.as_ref().map_or(0, |note| note.as_str().len()) > max {
             return Err(Fault::limit("answer_bytes", max as u64));
         }
         let number = question_number(given.question_id.as_str());
         let asked = number.and_then(|number| Some((number, job.questions().get(number)?)));
+        let may_answer = match asked {
+            Some((_, asked)) => self.may_answer_question(&principal, job.accepted(), asked),
+            None => self.may_answer_questions(&principal, job.accepted()),
+        };
+        if !may_answer {
+            let message = if self.may_answer_questions(&principal, job.accepted()) {
+                "the principal that has submitted a job may not approve its operations here; another one has to"
+            } else {
+                "the policy does not let this principal answer the job's questions"
+            };
+            return Err(Fault::new(ErrorCode::PermissionDenied, message));
+        }
         let Some((number, asked)) = asked else {
             return Err(refused("the job has asked no such question", "unknown"));
         };

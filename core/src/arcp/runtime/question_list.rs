@@ -6,7 +6,6 @@ use super::Runtime;
 use super::dispatch::Request;
 use super::host::SessionKey;
 use super::inquiries::Listed;
-use super::jobs::questions::Asked;
 use super::policy::Access;
 use super::reply::To;
 use super::work;
@@ -54,11 +53,11 @@ impl Runtime {
             looked += 1;
             let Some(job) = self.jobs.find(ulid).and_then(|id| self.jobs.get(id)) else { continue };
             let accepted = job.accepted();
-            if let Some(asked) = job.questions().get(number).map(Asked::body)
+            if let Some(asked) = job.questions().get(number)
                 && self.access(session, accepted) == Access::Observed
             {
-                let may_answer = self.may_answer_question(session.principal(), accepted);
-                let row = reply::question(accepted, session.form(), may_answer, asked);
+                let may_answer = self.may_answer_question(session.principal(), accepted, asked);
+                let row = reply::question(accepted, session.form(), may_answer, asked.body());
                 if count > 0 && rows.len() + row.len() > room {
                     next = last;
                     break;

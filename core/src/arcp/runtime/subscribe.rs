@@ -10,6 +10,7 @@ use super::host::{JobKey, SessionKey};
 use super::policy::Access;
 use super::sessions::session::Session;
 use super::sessions::watches::Role;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::ids::JobUlid;
@@ -125,6 +126,7 @@ impl Runtime {
                 from: job.last_seq(),
                 replayed: from.is_some() && !own,
                 truncated,
+                accepted_at: (session.dialect() == Dialect::NUNCIO).then_some(job.accepted().accepted_at),
             },
         );
         let after = if role.is_some() && !own { session.last_seq() } else { 0 };

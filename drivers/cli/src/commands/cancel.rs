@@ -1,5 +1,7 @@
 //! `nuncio cancel`.
 
+use std::borrow::Cow;
+
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{
@@ -7,10 +9,12 @@ use nuncio_tokio::arcp::{
     RequestFailure, SessionEnd, Subscribe, Subscription,
 };
 
+use serde::Deserialize;
+
 use super::find;
 use super::interrupt::until_interrupted;
 use crate::connection::Connection;
-use crate::detached;
+use crate::detached::{self, Saved};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
@@ -68,6 +72,9 @@ async fn cancel(options: &Options) -> Result<Exit, Error> {
     }
     match subscription.cancel(options.reason.as_deref()).await {
         Ok(()) => finish(options, client, subscription).await,
+        Err(ClientError::Failed(RequestFailure::Refused(fault))) if is_of_another_principal(&fault) => {
+            Err(Error::Refused(format!("the runtime refused the request: {fault}; give a token of one of them with --token")))
+        }
         Err(ClientError::Failed(RequestFailure::Refused(fault)))
             // Some runtimes say of a job of another session that there is none.
             if matches!(fault.known(), Some(ErrorCode::PermissionDenied | ErrorCode::JobNotFound)) =>
@@ -81,6 +88,18 @@ async fn cancel(options: &Options) -> Result<Exit, Error> {
     }
 }
 
+/// Whether a job may not be cancelled because it is that of another principal, which Nuncio's runtime says.
+fn is_of_another_principal(fault: &RemoteFault) -> bool {
+    let reason = fault.details.as_ref().and_then(|details| details.parse::<Details<'_>>().ok());
+    reason.is_some_and(|details| details.reason == "principal")
+}
+
+#[derive(Deserialize)]
+struct Details<'a> {
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+}
+
 /// Resumes the session that submitted the job, if it was saved, and subscribes to the job in it.
 async fn resume_owner(
     options: &Options,
@@ -88,21 +107,34 @@ async fn resume_owner(
     fault: &RemoteFault,
 ) -> Result<(Client, Subscription), Error> {
     let (url, job_id) = (options.connection.url()?, subscription.job_id());
-    let Some(point) = detached::find(&url, job_id) else {
-        return Err(Error::Refused(format!(
-            "the runtime refused the request: {fault}; press Ctrl-C in the terminal that follows the job. If nothing follows \
-             it any more, after --detach for example, run this command on the machine that submitted the job, with the same \
-             --url, or with the token of an operator"
-        )));
+    let refused = |advice: &str| Error::Refused(format!("the runtime refused the request: {fault}; {advice}"));
+    let point = match detached::find(&url, job_id) {
+        Saved::Point(point) => point,
+        Saved::InUse(process) => {
+            return Err(refused(&format!(
+                "the process {process} on this machine follows the job: press Ctrl-C in its terminal, or send it SIGTERM"
+            )));
+        }
+        Saved::OfAnother(url) => {
+            return Err(refused(&format!(
+                "it was submitted with --url {url}, so cancel it with that; an operator may cancel it, too"
+            )));
+        }
+        Saved::None => {
+            return Err(refused(
+                "that session is not saved on this machine. Press Ctrl-C where the job is followed, or, after --detach, use \
+                 the machine that submitted it; an operator may cancel it, too",
+            ));
+        }
     };
     let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {
         ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(fault)))
             if fault.known() == Some(ErrorCode::ResumeWindowExpired) =>
         {
             Error::Refused(format!(
-                "only the session that submitted the job may cancel it, and the runtime no longer has that session \
-                 ({fault}). If the job has an --idempotency-key, submit it again with the same key: that session then \
-                 owns the job, and Ctrl-C cancels it"
+                "only the session that submitted the job may cancel it, and the runtime does not resume that session \
+                 ({fault}): it is over, or is that of another principal than the token's. If the job is yours and has an \
+                 --idempotency-key, submit it again with the same key: that session then owns the job, and Ctrl-C cancels it"
             ))
         }
         error => error.into(),

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{
-    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, OutcomeSource, SessionId, Subscribe,
-    Subscribed,
+    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, OutcomeSource, Product, SessionId,
+    Subscribe, Subscribed,
 };
 use serde::Serialize;
 
@@ -23,7 +23,8 @@ Examples:
   nuncio describe job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
   nuncio describe 0AB9 --json | jq .lease
 
-Secrets of credentials are not printed.
+Shown is what the runtime tells: it keeps no inputs, and `nuncio tail` prints a
+streamed result. Secrets of credentials are not printed.
 
 Exit codes:
   0    the job was described
@@ -82,12 +83,14 @@ async fn questions(client: &Client, job_id: &str) -> Result<Vec<String>, Error> 
     }
 }
 
-/// Everything that is known of a job.
+/// Everything that the runtime tells of a job.
 #[derive(Serialize)]
 struct Description<'a> {
     job_id: &'a str,
     agent: &'a str,
     status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +112,9 @@ struct Description<'a> {
     budget: Vec<String>,
     credentials: Vec<Shown<'a>>,
     questions: Vec<String>,
+    /// Its result, unless it was streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure<'a>>,
 }
@@ -151,6 +157,7 @@ impl<'a> Description<'a> {
             job_id: info.job_id.as_str(),
             agent: info.agent.as_deref().unwrap_or_default(),
             status: status.unwrap_or_default(),
+            phase: row.and_then(|row| row.phase.as_deref()).filter(|_| outcome.is_none()),
             created_at: row.and_then(|row| row.created_at.as_deref()),
             completed_at: known
                 .and_then(|outcome| outcome.completed_at.as_deref())
@@ -167,6 +174,10 @@ impl<'a> Description<'a> {
             budget: info.budget.iter().map(|(currency, amount)| format!("{currency} {amount}")).collect(),
             credentials: info.credentials.iter().map(shown).collect(),
             questions,
+            result: known.and_then(|outcome| match &outcome.result {
+                Product::Inline(result) => Some(result.as_str()).and_then(|text| serde_json::from_str(text).ok()),
+                Product::None | Product::Streamed { .. } | Product::Unknown => None,
+            }),
             error: fault.map(|fault| Failure { code: &fault.code, message: &fault.message }),
         }
     }
@@ -185,13 +196,14 @@ impl<'a> Description<'a> {
 
     /// The lines for people: a name, and what it is.
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines =
-            vec![("job", self.job_id.to_owned()), ("agent", self.agent.to_owned()), ("status", self.status.to_owned())];
+        let status = with(self.status, self.phase.map(str::to_owned));
+        let mut lines = vec![("job", self.job_id.to_owned()), ("agent", self.agent.to_owned()), ("status", status)];
         let mut line = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
         line("created", self.created_at.map(|at| with(at, age(at).map(|age| format!("{age} ago")))));
         let took = self.created_at.zip(self.completed_at).and_then(|(from, to)| took(from, to));
         line("ended", self.completed_at.map(|at| with(at, took.map(|took| format!("after {took}")))));
         line("error", self.error.as_ref().map(|error| format!("{}: {}", error.code, error.message)));
+        line("result", self.result.map(|result| result.get().to_owned()));
         line("parent", self.parent_job_id.map(str::to_owned));
         for child in &self.children {
             line("child", Some(format!("{} {} {}", child.job_id, child.agent, child.status)));

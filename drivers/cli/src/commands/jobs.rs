@@ -15,7 +15,7 @@ use super::screen::Screen;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, Width, table};
+use crate::output::{self, Width, columns, table};
 use crate::text::{eprint_line, json};
 use crate::time::{HumanDuration, now, positive_duration};
 
@@ -26,7 +26,9 @@ Examples:
   nuncio jobs --status pending,running --watch
 
 The newest jobs are listed first. AGE is the time since a job was created, TOOK
-is the time from then to its end, and ERROR says why it failed. Only the jobs of
+is the time from then to its end, and ERROR says why it failed. A running job is
+asking if it waits for an answer (`nuncio questions`), and cancelling if it
+was asked to stop. Only the jobs of
 the token's principal are listed, unless the policy of the runtime allows more.
 Ended jobs are listed for a limited time (`nuncio serve --retention`).
 
@@ -78,7 +80,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
     #[arg(value_parser = positive_duration, conflicts_with_all = ["limit", "cursor"])]
     watch: Option<Duration>,
-    /// Print a JSON object per job and line; with --watch, only jobs whose status has changed
+    /// Print a JSON object per job and line; with --watch, only jobs whose status or phase has changed
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -113,19 +115,20 @@ async fn list(options: &Options) -> Result<(), Error> {
 
 async fn watch(client: &Client, options: &Options, interval: Duration) -> Result<(), Error> {
     let mut screen = Screen::new(!options.json);
-    let mut statuses: HashMap<JobId, String> = HashMap::new();
+    let status = |job: &JobRow| (job.status.clone(), job.phase.clone());
+    let mut statuses = HashMap::new();
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let mut page = options.page(client).await?;
         if options.json {
-            page.jobs.retain(|job| statuses.get(&job.job_id) != Some(&job.status));
-            statuses.extend(page.jobs.iter().map(|job| (job.job_id.clone(), job.status.clone())));
+            page.jobs.retain(|job| statuses.get(&job.job_id) != Some(&status(job)));
+            statuses.extend(page.jobs.iter().map(|job| (job.job_id.clone(), status(job))));
             page.print(options).map_err(Error::stdout)?;
         } else {
             // Ages change all the time, so that a list without them is printed where nothing is redrawn.
-            let width = if options.wide || !screen.redraws() { Width::Wide } else { Width::Narrow };
+            let width = if options.wide || !screen.redraws() { Width::Wide } else { columns() };
             screen.draw(table(&page.jobs, width)).map_err(Error::stdout)?;
         }
     }
@@ -173,6 +176,8 @@ enum Line<'a> {
         agent: &'a str,
         status: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
+        phase: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         created_at: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         completed_at: Option<&'a str>,
@@ -212,7 +217,7 @@ impl Page {
             eprint_line("there are no jobs to list; the runtime forgets ended jobs after a while");
             return Ok(());
         }
-        let width = if options.wide { Width::Wide } else { Width::Narrow };
+        let width = if options.wide { Width::Wide } else { columns() };
         for line in table(&self.jobs, width) {
             writeln!(out, "{line}")?;
         }
@@ -237,6 +242,7 @@ impl<'a> Line<'a> {
             job_id: &job.job_id,
             agent: &job.agent,
             status: &job.status,
+            phase: job.phase.as_deref(),
             created_at: job.created_at.as_deref(),
             completed_at: end.map(|end| end.completed_at.as_str()),
             code: end.and_then(|end| end.code.as_deref()),

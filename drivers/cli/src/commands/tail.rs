@@ -68,7 +68,7 @@ async fn tail(options: &Options) -> Result<Exit, Error> {
         printer.subscribed(&job, subscription.info(), session_id.as_ref()).await?;
         let needs_whole_result = !options.no_history && options.from.is_none();
         let prompts = Prompts::new(&client, !options.json);
-        let following = Following { kept: None, cancel_on: None, needs_whole_result, prompts };
+        let following = Following { kept: None, cancel_on: None, needs_whole_result, prompts, waits: None };
         let outcome = follow(&mut session, subscription, job.clone(), &mut printer, following).await?;
         client.close().await;
         printer.outcome(&job, &outcome).await

@@ -11,7 +11,7 @@ use super::screen::Screen;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, Width, table};
+use crate::output::{self, Width, columns, table};
 use crate::time::positive_duration;
 
 const AFTER_HELP: &str = "\
@@ -55,7 +55,7 @@ async fn watch(options: &Options) -> Result<(), Error> {
         let mut jobs = find::all(&client, &query).await?;
         jobs.reverse();
         let mut lines = vec![summary(&jobs, questions(&client).await?)];
-        let width = if screen.redraws() { Width::Narrow } else { Width::Wide };
+        let width = if screen.redraws() { columns() } else { Width::Wide };
         lines.extend(table(&jobs, width));
         screen.draw(lines).map_err(Error::stdout)?;
     }

@@ -13,7 +13,7 @@ use clap::Args;
 use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Reconnect, Secret, TokenSource};
 
 use crate::error::Error;
-use crate::text::eprint_line;
+use crate::private;
 use contexts::{Context, Contexts};
 use tls::TlsOptions;
 
@@ -133,9 +133,7 @@ fn token_of(path: &Path) -> Result<TokenSource, Error> {
     let name = path.display();
     let open = |error| Error::Usage(format!("cannot read the token file {name}: {error}"));
     let file = File::open(path).map_err(open)?;
-    if is_open_to_others(&file).map_err(open)? {
-        eprint_line(&format!("nuncio: other users can read the token file {name}; run `chmod 600 {name}`"));
-    }
+    private::warn_of_readers(path);
     let is_pipe = !file.metadata().map_err(open)?.is_file();
     let first = read_token(file, path).map_err(Error::Usage)?;
     if is_pipe {
@@ -164,18 +162,4 @@ fn read_token(file: File, path: &Path) -> Result<Secret, String> {
         }
         token => Ok(Secret::new(token)),
     }
-}
-
-/// Returns whether the file is a regular one, not a pipe, that users other than its owner may read.
-#[cfg(unix)]
-fn is_open_to_others(file: &File) -> std::io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let metadata = file.metadata()?;
-    Ok(metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
-fn is_open_to_others(_file: &File) -> std::io::Result<bool> {
-    Ok(false)
 }

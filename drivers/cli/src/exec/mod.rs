@@ -7,11 +7,14 @@
 //! pipe.rs       what it writes           init.rs   reaps what programs leave behind, as process 1
 //! terminal.rs   a terminal as its stdout
 //! lines.rs, protocol.rs    bytes -> lines -> messages, without IO
+//! ending.rs                what they say about the end of the job
 //! answer.rs                what is written to it
 //! ```
 
 #[cfg(unix)]
 pub(crate) mod answer;
+#[cfg(unix)]
+pub(crate) mod ending;
 #[cfg(unix)]
 pub(crate) mod group;
 #[cfg(unix)]

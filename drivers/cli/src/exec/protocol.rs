@@ -9,9 +9,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nuncio_core::surrogates;
-use nuncio_tokio::arcp::{self, Body, Delegation, ErrorCode, Failure, Json, Number, Output};
+use nuncio_tokio::arcp::{self, Body, Delegation, ErrorCode, Failure, Json, Number};
 use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use crate::text;
 
@@ -37,6 +37,8 @@ pub(crate) enum Message {
     Release(u64),
     /// A JSON object that has no effect, and why.
     Invalid(String),
+    /// A JSON object of one member that no message has, and why it has no effect. It may be a misspelled result.
+    Unknown(String),
     /// A line that cannot be read, and why. It may have been a part of the result, so the job fails.
     Unreadable(String),
 }
@@ -95,10 +97,11 @@ pub(crate) fn parse(line: &[u8]) -> Option<Message> {
     }
     let members = serde_json::from_str(text).map_err(|error| without_position(&error));
     let message = members.and_then(message).unwrap_or_else(|reason| {
-        if has_result(text) {
-            Message::Unreadable(format!("{reason}, in {}", excerpt(text, 0)))
-        } else {
-            Message::Invalid(reason)
+        let shown = || format!("{reason}, in {}", excerpt(text, 0));
+        match of_ending(text) {
+            Some(OfEnding::Known) => Message::Unreadable(shown()),
+            Some(OfEnding::Unknown) => Message::Unknown(shown()),
+            None => Message::Invalid(reason),
         }
     });
     Some(message)
@@ -115,29 +118,34 @@ pub(crate) fn too_long(beginning: &[u8], max: usize) -> Message {
     }
 }
 
+/// The members that messages have, without `id`, which none begins with.
+const MEMBERS: [&str; 11] =
+    ["kind", "body", "reservation", "result", "chunk", "error", "authorize", "delegate", "reserve", "release", "ask"];
+
 /// Whether a line begins with `{` and the name of a member that a message has.
 fn begins_as_message(line: &str) -> bool {
     let Some(rest) = line.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"')) else { return false };
-    let names = [
-        "kind",
-        "body",
-        "reservation",
-        "result",
-        "chunk",
-        "error",
-        "authorize",
-        "delegate",
-        "reserve",
-        "release",
-        "ask",
-    ];
-    names.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('"')))
+    MEMBERS.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('"')))
 }
 
-/// Whether a JSON object has a member that says how the job ends.
-fn has_result(object: &str) -> bool {
+/// What a JSON object that is not a message has to do with how the job ends.
+enum OfEnding {
+    /// It has a member that says how.
+    Known,
+    /// It has nothing but a member that no message has, which may be a misspelled one.
+    Unknown,
+}
+
+fn of_ending(object: &str) -> Option<OfEnding> {
     let members: BTreeMap<Cow<'_, str>, &Json> = serde_json::from_str(object).unwrap_or_default();
-    ["result", "chunk", "error"].iter().any(|name| members.contains_key(*name))
+    if ["result", "chunk", "error"].iter().any(|name| members.contains_key(*name)) {
+        return Some(OfEnding::Known);
+    }
+    let mut names = members.keys();
+    match (names.next(), names.next()) {
+        (Some(name), None) if !MEMBERS.contains(&&**name) => Some(OfEnding::Unknown),
+        _ => None,
+    }
 }
 
 /// The number of characters of a line that a message shows.
@@ -362,63 +370,6 @@ fn delegation(raw: RawDelegation) -> Delegation {
         delegation = delegation.lease_constraints(&constraints);
     }
     delegation
-}
-
-/// How a program says that its job ends, before the program itself ends.
-#[derive(Debug, Default)]
-pub(crate) struct Ending {
-    result: Option<Box<Json>>,
-    failure: Option<Failure>,
-    streamed: bool,
-    /// The first line that could not be read, and why.
-    unreadable: Option<String>,
-}
-
-impl Ending {
-    pub(crate) fn result(&mut self, result: Box<Json>) -> Result<(), &'static str> {
-        if self.streamed {
-            return Err("the result is already being streamed as chunks");
-        }
-        if self.result.is_some() {
-            return Err("the result was already given; the first one counts");
-        }
-        self.result = Some(result);
-        Ok(())
-    }
-
-    pub(crate) fn chunk(&mut self) -> Result<(), &'static str> {
-        if self.result.is_some() {
-            return Err("the result was already given as a whole");
-        }
-        self.streamed = true;
-        Ok(())
-    }
-
-    pub(crate) fn failure(&mut self, failure: Failure) -> Result<(), &'static str> {
-        if self.failure.is_some() {
-            return Err("the error was already given; the first one counts");
-        }
-        self.failure = Some(failure);
-        Ok(())
-    }
-
-    /// Notes a line that could not be read, without which the job must not succeed.
-    pub(crate) fn unreadable(&mut self, line: u64, reason: &str) {
-        self.unreadable.get_or_insert_with(|| format!("line {line} of the program's output cannot be read: {reason}"));
-    }
-
-    /// How the job ends, after the program has ended as `ended` says.
-    pub(crate) fn conclude(self, success: bool, ended: &str, details: &impl Serialize) -> Result<Output, Failure> {
-        match (self.failure, self.unreadable, success) {
-            (Some(failure), ..) => Err(failure),
-            (None, _, false) => {
-                Err(Failure::internal(format!("the program of the agent {ended}")).with_details(details))
-            }
-            (None, Some(unreadable), true) => Err(Failure::internal(unreadable).with_details(details)),
-            (None, None, true) if self.streamed => Ok(Output::Streamed { summary: None }),
-            (None, None, true) => Ok(Output::Inline(self.result.unwrap_or_else(|| Json::NULL.to_owned()))),
-        }
-    }
 }
 
 #[cfg(test)]

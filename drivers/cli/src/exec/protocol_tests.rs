@@ -6,10 +6,11 @@ use nuncio_core::lease::Operation;
 use nuncio_tokio::arcp::{Answer, ErrorCode, Failure, Fault, Json, Output, Question};
 use serde_json::json;
 
-use super::{Chunk, Ending, Id, Message, parse, too_long};
+use super::{Chunk, Id, Message, parse, too_long};
 use crate::exec::answer::{
     allowed, answered, delegated, denied, input, invalid, not_asked, not_delegated, not_reserved, reserved,
 };
+use crate::exec::ending::Ending;
 
 fn message(line: &str) -> Message {
     parse(line.as_bytes()).expect("the line is not empty")
@@ -57,12 +58,32 @@ fn an_event_has_a_kind_and_a_body_of_that_kind() {
 
 #[test]
 fn an_object_that_is_not_a_message_is_invalid_for_a_reason() {
-    insta::assert_snapshot!(reason(r#"{"resul":1}"#), @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `reserve`, `release`, `ask`, `reservation`, `id`");
+    let two = reason(r#"{"resul":1,"more":2}"#);
+    insta::assert_snapshot!(two, @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `reserve`, `release`, `ask`, `reservation`, `id`");
     let mixed = reason("{}");
     insta::assert_snapshot!(mixed, @"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve, release and ask; authorize, delegate, reserve and ask may also have an id, and an event a reservation");
     for line in [r#"{"kind":"log"}"#, r#"{"body":{}}"#, r#"{"level":"info","msg":"a line of another log"}"#] {
         assert!(!reason(line).is_empty(), "{line}");
     }
+}
+
+#[test]
+fn a_misspelled_result_is_no_success_without_a_result() {
+    let Message::Unknown(reason) = message(r#"{"resutl":42}"#) else { panic!("it is one member that is not known") };
+    assert!(reason.starts_with("unknown field `resutl`") && reason.ends_with(r#", in {"resutl":42}"#), "{reason}");
+    let mut ending = Ending::default();
+    ending.unknown(7, &reason);
+    let failed = show(ending.conclude(true, "exit status: 0", &json!({})));
+    assert!(failed.contains("the program gave no result, and line 7 is no message: unknown field"), "{failed}");
+    // Programs that log objects succeed with their result.
+    let mut ending = Ending::default();
+    ending.unknown(7, &reason);
+    assert_eq!(ending.result(raw("1")), Ok(()));
+    assert_eq!(show(ending.conclude(true, "exit status: 0", &json!({}))), "1");
+    let mut ending = Ending::default();
+    ending.unknown(7, &reason);
+    assert_eq!(ending.chunk(), Ok(()));
+    assert_eq!(show(ending.conclude(true, "exit status: 0", &json!({}))), "streamed");
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) fn session(event: &SessionEvent) -> Option<String> {
         SessionEvent::Lost(reason) => Some(format!("connection lost ({reason}), reconnecting")),
         // Before the first attempts there is no pause. Those before this one may have succeeded, and been lost again.
         SessionEvent::Reconnecting { after, .. } if !after.is_zero() => {
-            Some(format!("the next attempt to reconnect starts in {:.1} s", after.as_secs_f64()))
+            Some(format!("still not connected; the next attempt starts in {:.1} s", after.as_secs_f64()))
         }
         SessionEvent::Gap { from, to } => {
             Some(format!("events {from} to {to} are lost, because the runtime no longer has them"))

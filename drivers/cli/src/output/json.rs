@@ -28,6 +28,8 @@ pub(super) enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        accepted_at: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         trace_id: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         lease: Option<&'a Json>,
@@ -175,6 +177,7 @@ impl<'a> Line<'a> {
             agent: &job.agent,
             numbering: Numbering::of(session),
             status: info.current_status.as_deref(),
+            accepted_at: info.accepted_at.as_deref(),
             trace_id: info.trace_id.map(|id| id.to_string()),
             lease: raw(info.lease.as_ref()),
             budget: amounts(&info.budget),

@@ -19,6 +19,7 @@ mod sink;
 mod table;
 pub(crate) mod terminal;
 mod view;
+mod waiting;
 
 use std::io;
 use std::path::Path;
@@ -27,6 +28,8 @@ use console::Term;
 use nuncio_tokio::arcp::{
     Accepted, ChunkEvent, FinalStatus, JobEvent, Outcome, Product, SessionEvent, SessionId, Subscribed,
 };
+
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -38,8 +41,9 @@ pub(crate) use line::{Clock, Shown as ShownEvent, Stream, event_line};
 pub(crate) use question::{expected, value_of};
 pub(crate) use shown::Shown;
 use sink::Sink;
-pub(crate) use table::{Width, age, grid, table, took};
+pub(crate) use table::{Width, age, columns, grid, table, took};
 pub(crate) use view::{View, kind};
+use waiting::Waiting;
 
 /// Prints everything that happens to one job and to those it delegates.
 pub(crate) struct Printer {
@@ -47,6 +51,7 @@ pub(crate) struct Printer {
     sink: Sink,
     view: View,
     clock: Clock,
+    waiting: Waiting,
 }
 
 enum Format {
@@ -67,7 +72,8 @@ impl Printer {
             () if !view.quiet && terminal::can_redraw(&Term::stderr()) => Format::Bars(Bars::new()),
             () => Format::Lines,
         };
-        Ok(Printer { format, sink, clock: Clock::new(view.timestamps), view })
+        let (clock, waiting) = (Clock::new(view.timestamps), Waiting::default());
+        Ok(Printer { format, sink, view, clock, waiting })
     }
 
     /// Prints that a job was accepted in a session: the one that the command has submitted, or one that it has delegated.
@@ -134,6 +140,7 @@ impl Printer {
         match &mut self.format {
             Format::Json => self.sink.line(&Line::subscribed(job, info, session)).await?,
             Format::Lines | Format::Bars(_) => {
+                self.clock.begin(info.accepted_at.as_deref());
                 let status = info.current_status.as_deref().unwrap_or("unknown");
                 self.note(&format!("following {} {}, status {status}", job.job_id, job.agent)).await;
                 if info.history_truncated {
@@ -202,7 +209,9 @@ impl Printer {
         match (&mut self.format, json::session(event), human::session(event)) {
             (Format::Json, Some(line), _) => self.sink.line(&line).await,
             (Format::Lines | Format::Bars(_), _, Some(line)) => {
-                self.note(&line).await;
+                if self.waiting.reports(event, Instant::now()) {
+                    self.note(&line).await;
+                }
                 Ok(())
             }
             (Format::Json, None, _) | (Format::Lines | Format::Bars(_), _, None) => Ok(()),
@@ -210,7 +219,7 @@ impl Printer {
     }
 
     /// Prints a line for people on stderr, unless only the result is wanted.
-    async fn note(&mut self, line: &str) {
+    pub(crate) async fn note(&mut self, line: &str) {
         if !self.view.quiet {
             self.message(line).await;
         }
@@ -274,7 +283,12 @@ impl Printer {
                 let completed_at = outcome.completed_at.as_deref();
                 let took = completed_at.and_then(|at| self.clock.since(at));
                 let time = if self.view.timestamps { self.clock.show(completed_at) } else { String::new() };
-                let advice = if exit == Exit::TimedOut { "; allow more time with --max-runtime" } else { "" };
+                let code = outcome.fault.as_ref().map(|fault| &*fault.code);
+                let advice = match (exit, code) {
+                    (Exit::TimedOut, _) => "; allow more time with --max-runtime",
+                    (_, Some("LEASE_EXPIRED")) => "; allow more time with --expires-in",
+                    _ => "",
+                };
                 let line = format!("{time}the job {}{advice}", human::outcome(outcome, took));
                 if exit == Exit::Success {
                     self.note(&line).await;

@@ -2,24 +2,28 @@
 
 use std::borrow::Cow;
 
-use console::{Alignment, Style, pad_str};
+use console::{Alignment, Style, Term, pad_str};
 use nuncio_tokio::arcp::{JobRow, Time};
 
 use crate::text::sanitize;
 use crate::time::now;
 
 const WIDE: [&str; 9] = ["JOB", "AGENT", "STATUS", "CREATED", "TOOK", "LAST SEQ", "SESSION", "ERROR", "PARENT"];
+/// The parts of a job's row that it is known by and how it goes; the rest of a narrow line is for its error.
 const NARROW: [&str; 6] = ["JOB", "AGENT", "STATUS", "AGE", "TOOK", "ERROR"];
-/// Columns of a terminal that a narrow table fits.
-const COLUMNS: usize = 80;
-
 /// How much a table of jobs shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// What fits 80 columns.
-    Narrow,
+    /// What fits this number of columns, or what is of use without them.
+    Narrow(Option<usize>),
     /// Everything.
     Wide,
+}
+
+/// The narrow width of stdout: that of its terminal, if it is one.
+pub(crate) fn columns() -> Width {
+    let term = Term::stdout();
+    Width::Narrow(term.is_term().then(|| usize::from(term.size().1)))
 }
 
 /// A heading and a line per job. Columns are as wide as their widest cell; in a wide table the parents' column is left out if
@@ -27,10 +31,11 @@ pub(crate) enum Width {
 pub(crate) fn table(jobs: &[JobRow], width: Width) -> Vec<String> {
     let style = |column, cell: &str| if column == 2 { coloured(cell) } else { cell.to_owned() };
     match width {
-        Width::Narrow => {
-            let rows: Vec<[Cow<'_, str>; 6]> = jobs.iter().map(narrow).collect();
+        Width::Narrow(columns) => {
+            let rows: Vec<[Cow<'_, str>; 6]> = jobs.iter().map(|job| narrow(job, columns.is_some())).collect();
             let lines = grid(NARROW, &rows, NARROW.len(), style);
-            lines.iter().map(|line| console::truncate_str(line, COLUMNS, "…").into_owned()).collect()
+            let Some(columns) = columns else { return lines };
+            lines.iter().map(|line| console::truncate_str(line, columns, "…").into_owned()).collect()
         }
         Width::Wide => {
             let rows: Vec<[Cow<'_, str>; 9]> = jobs.iter().map(wide).collect();
@@ -60,18 +65,23 @@ pub(crate) fn grid<const N: usize>(
 
 fn line<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize], style: impl Fn(usize, &str) -> String) -> String {
     let cells = cells.zip(widths).enumerate();
-    let padded = cells.map(|(column, (cell, width))| style(column, &pad_str(cell, *width, Alignment::Left, None)));
+    let padded = cells.map(|(column, (cell, width))| {
+        // Nothing follows the last one.
+        let width = if column + 1 == widths.len() { 0 } else { *width };
+        style(column, &pad_str(cell, width, Alignment::Left, None))
+    });
     padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
-fn narrow(job: &JobRow) -> [Cow<'_, str>; 6] {
+/// `short` says that a part of the error may not fit, so that its message comes first.
+fn narrow(job: &JobRow, short: bool) -> [Cow<'_, str>; 6] {
     [
         sanitize(job.job_id.as_str()),
         sanitize(&job.agent),
-        sanitize(&job.status),
+        sanitize(status(job)),
         job.created_at.as_deref().and_then(age).unwrap_or_default().into(),
         duration(job).into(),
-        error(job),
+        if short { message(job) } else { error(job) },
     ]
 }
 
@@ -79,7 +89,7 @@ fn wide(job: &JobRow) -> [Cow<'_, str>; 9] {
     [
         sanitize(job.job_id.as_str()),
         sanitize(&job.agent),
-        sanitize(&job.status),
+        sanitize(status(job)),
         job.created_at.as_deref().map(|at| to_the_second(&sanitize(at)).into()).unwrap_or_default(),
         duration(job).into(),
         job.last_event_seq.map(|seq| seq.to_string().into()).unwrap_or_default(),
@@ -89,10 +99,23 @@ fn wide(job: &JobRow) -> [Cow<'_, str>; 9] {
     ]
 }
 
+/// The status of a job, or what a running one is about: it is being cancelled, or asks something.
+fn status(job: &JobRow) -> &str {
+    job.phase.as_deref().unwrap_or(&job.status)
+}
+
 /// How long an ended job took.
 fn duration(job: &JobRow) -> String {
     let times = job.created_at.as_deref().zip(job.ended.as_ref());
     times.and_then(|(from, end)| took(from, &end.completed_at)).unwrap_or_default()
+}
+
+/// Why a job did not succeed: the message alone, if there is one.
+fn message(job: &JobRow) -> Cow<'_, str> {
+    match job.ended.as_ref().and_then(|end| end.message.as_deref()) {
+        Some(message) => sanitize(message),
+        None => error(job),
+    }
 }
 
 /// Why a job did not succeed.
@@ -140,7 +163,8 @@ fn coloured(status: &str) -> String {
         "success" => Style::new().green(),
         "error" | "timed_out" => Style::new().red(),
         "running" => Style::new().cyan(),
-        "cancelled" => Style::new().yellow(),
+        "asking" => Style::new().magenta(),
+        "cancelled" | "cancelling" => Style::new().yellow(),
         _ => Style::new().dim(),
     };
     style.apply_to(status).to_string()
@@ -162,6 +186,18 @@ mod tests {
             last_event_seq: Some(12),
             session_id: Some("sess_1".into()),
             ended: None,
+            phase: None,
+        }
+    }
+
+    #[test]
+    fn a_job_that_asks_or_is_to_stop_does_not_look_like_one_that_runs() {
+        console::set_colors_enabled(false);
+        let mut asking = row("job_1", "echo", "running", None);
+        asking.phase = Some("asking".to_owned());
+        for width in [Width::Narrow(None), Width::Narrow(Some(80)), Width::Wide] {
+            let lines = table(std::slice::from_ref(&asking), width);
+            assert!(lines[1].contains(" asking ") && !lines[1].contains("running"), "{lines:?}");
         }
     }
 

@@ -47,6 +47,7 @@ fn a_killed_server_adopts_the_jobs_of_its_pool() {
     let last = said.lines().last().expect("a line");
     assert!(last.starts_with("OK: killed 1, restarted 1, resumed 1, adopted "), "{last}");
     assert!(last.ends_with(", lost 0, twice 0."), "{last}");
+    assert!(last.contains("adopted 4 (3 ran, 1 had ended)"), "as many as were restored: {last}");
     assert!(said.lines().count() <= 50 && said.lines().all(|line| line.chars().count() <= 120), "{said}");
     let left = std::fs::read_dir(folder.path()).expect("the folder").count();
     assert_eq!(left, 0, "the journal and the keys are deleted");

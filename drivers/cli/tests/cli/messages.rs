@@ -53,6 +53,77 @@ fn a_token_file_that_is_not_utf_8_is_an_error() {
     assert!(message.contains("has more than one line"), "{message}");
 }
 
+#[test]
+fn what_is_misspelled_is_compared_with_what_there_is() {
+    let (code, message) = said(&["sumbit"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("a similar subcommand exists: 'submit'"), "{message}");
+    let (_, message) = said(&["submit", "echo", "--inputt", "3"]);
+    assert!(message.contains("a similar argument exists: '--input'"), "{message}");
+}
+
+#[test]
+fn a_replay_needs_a_session_or_a_job() {
+    let (code, message) = said(&["replay", "--journal", "any"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("--session <SESSION>|--job <JOB>"), "{message}");
+}
+
+#[test]
+fn a_web_server_is_no_runtime() {
+    let mut serving = Serving::start(&["--token", "t=me", "--console", "127.0.0.1:0"]);
+    let said = serving.until("console on http://");
+    let (_, address) = said.split_once("http://").expect("a URL");
+    let address = address.trim_end_matches('/');
+    let output = run(&["jobs", "--url", &format!("ws://{address}/"), "--token", "t"]);
+    assert_eq!(output.status.code(), Some(6));
+    let said = stderr(&output);
+    assert!(said.contains("a web server is there") && said.contains("which is /arcp"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_warns_of_a_token_file_that_others_can_read_and_of_what_has_no_effect() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = file(&folder, "tokens", b"t=me\n");
+    for (mode, warns) in [(0o644, true), (0o600, false)] {
+        fs::set_permissions(&tokens, fs::Permissions::from_mode(mode)).expect("the mode is set");
+        let log = Serving::start(&["--token-file", &tokens, "--restart", "echo=rerun"]).log();
+        assert_eq!(log.iter().any(|line| line.contains("other users can read the token file")), warns, "{log:?}");
+        assert!(
+            log.iter().any(|line| line.contains("--restart echo=rerun has no effect without --journal")),
+            "{log:?}"
+        );
+        // Nothing runs that would have time to end.
+        assert!(log.iter().any(|line| line == "nuncio: stopping"), "{log:?}");
+    }
+}
+
+#[test]
+fn a_stop_says_how_many_jobs_have_time_to_end() {
+    let mut serving = Serving::start(&["--token", "t=me"]);
+    let input = r#"{"ticks": 1000000}"#;
+    let submitted = serving.submit("t", &["slow", "--input", input, "--detach"]);
+    assert_eq!(submitted.status.code(), Some(0), "{}", stderr(&submitted));
+    serving.until("a job was submitted");
+    send("TERM", &serving.child);
+    serving.until("nuncio: stopping; 1 running job may take 10s to end; a second signal stops at once");
+    send("TERM", &serving.child);
+    assert_eq!(serving.ended().0, Some(0));
+}
+
+#[test]
+fn without_self_approval_there_is_an_approver() {
+    let (code, message) = said(&["serve", "--demo-agents", "--check", "--ask", "tool.call=*", "--no-self-approval"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("give --approver PRINCIPAL"), "{message}");
+    let flags = ["serve", "--demo-agents", "--check", "--no-self-approval", "--approver", "boss"];
+    let output = run(&flags);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("approver boss; nobody approves for jobs of its own"), "{}", stdout(&output));
+}
+
 /// An empty variable in a script must not choose the only job that there is.
 #[test]
 fn an_empty_id_means_no_job() {

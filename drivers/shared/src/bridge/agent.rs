@@ -3,18 +3,20 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::Stream as _;
 use futures_lite::future::or;
 use nuncio_core::cap::{InvalidSubject, Topic};
 
 use super::note::Note;
+use super::report::Silence;
 use super::status::{Roster, Tally};
 use super::{outcome, report, request};
 use crate::arcp::server::status::PoolSource;
 use crate::arcp::{Agent, Failure, JobContext, Json, OnRestart, Output, ServerBuilder};
 use crate::cap::{Client, JobHandle, JobResult, ProgressEvent};
-use crate::io::Driver;
+use crate::io::{BoxFuture, Driver};
 
 /// A pool of CAP workers, to which the agents of an ARCP server hand their jobs.
 ///
@@ -62,13 +64,25 @@ use crate::io::Driver;
 /// ```
 pub struct Pool<D> {
     roster: Arc<Roster<D>>,
+    silence: Duration,
 }
+
+/// How long a pool may say nothing of a job before that is reported. A router that knows a job gives it to a worker or refuses it
+/// within half of that (30 s).
+const SILENCE: Duration = Duration::from_mins(1);
 
 impl<D: Driver> Pool<D> {
     /// Returns the pool that a client submits to. Give the client an [id](crate::cap::ClientBuilder::id), so that it has the
     /// same after a restart.
     pub fn new(client: Client<D>) -> Pool<D> {
-        Pool { roster: Arc::new(Roster::new(client)) }
+        Pool { roster: Arc::new(Roster::new(client)), silence: SILENCE }
+    }
+
+    /// How long the pool may say nothing at all of a job before a `log` event of the level `warn` and a line of the log report
+    /// that, once for each job. The job goes on: a worker may run it without reporting progress. Default: 1 minute.
+    #[must_use]
+    pub fn warn_after(self, silence: Duration) -> Pool<D> {
+        Pool { silence, ..self }
     }
 
     /// Returns an agent whose jobs run on the workers of a topic. Add it with
@@ -80,7 +94,7 @@ impl<D: Driver> Pool<D> {
     fn named_agent(&self, name: &str, topic: &str) -> Result<PoolAgent<D>, InvalidSubject> {
         let topic = Topic::new(topic)?;
         let tally = Tally::new(name, topic.as_str());
-        Ok(PoolAgent { client: self.roster.client.clone(), topic, tally })
+        Ok(PoolAgent { client: self.roster.client.clone(), topic, tally, silence: self.silence })
     }
 
     /// Adds an agent whose jobs run on the workers of a topic. With a journal, its jobs outlive a restart of the server. The
@@ -105,6 +119,7 @@ pub struct PoolAgent<D> {
     client: Client<D>,
     topic: Topic,
     tally: Arc<Tally>,
+    silence: Duration,
 }
 
 impl<D> std::fmt::Debug for PoolAgent<D> {
@@ -134,7 +149,8 @@ impl<D: Driver> Agent for PoolAgent<D> {
         let job = self.client.submit(submit).await.map_err(|error| request::not_submitted(&error))?;
         let outstanding = self.tally.dispatch();
         let mut job = Guard { job, ctx: ctx.clone(), is_over: false };
-        job.follow(&mut note).await?;
+        let silence = Silence { client: self.client.id(), after: self.silence };
+        job.follow(&mut note, silence, self.client.pause(self.silence)).await?;
         let result = job.end().await?;
         drop(outstanding);
         report::artifacts(&ctx, &mut note, &result).await?;
@@ -161,12 +177,18 @@ struct Guard {
 enum Next {
     Progress(Option<ProgressEvent>),
     Cancelled,
+    Silent,
 }
 
 impl Guard {
     /// Reports the progress of the job until it has its result.
-    async fn follow(&mut self, note: &mut Note) -> Result<(), Failure> {
-        let mut is_cancelled = false;
+    async fn follow(
+        &mut self,
+        note: &mut Note,
+        silence: Silence<'_>,
+        mut silent: BoxFuture<'static, ()>,
+    ) -> Result<(), Failure> {
+        let (mut is_cancelled, mut is_heard) = (false, false);
         loop {
             let mut progress = self.job.progress();
             let progress = async { Next::Progress(poll_fn(|cx| Pin::new(&mut progress).poll_next(cx)).await) };
@@ -181,9 +203,21 @@ impl Guard {
                 }
                 Next::Cancelled
             };
-            match or(cancelled, progress).await {
+            let silent = async {
+                if is_heard {
+                    return std::future::pending().await;
+                }
+                silent.as_mut().await;
+                Next::Silent
+            };
+            match or(or(cancelled, progress), silent).await {
                 Next::Progress(None) => return Ok(()),
+                Next::Silent => {
+                    is_heard = true;
+                    report::silent(&self.ctx, silence).await?;
+                }
                 Next::Progress(Some(progress)) => {
+                    is_heard = true;
                     report::report_progress(&self.ctx, note, &progress).await?;
                     if !is_cancelled && let Some(failure) = report::exhausted(&self.ctx) {
                         self.cancel("the budget of the job is exhausted");

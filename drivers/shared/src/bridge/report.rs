@@ -1,6 +1,7 @@
 //! Progress, artifacts and costs of a CAP job as ARCP events.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use nuncio_core::arcp::{Body, Number};
 use tracing::warn;
@@ -16,6 +17,24 @@ const COST_STEP: &str = "x-cost";
 const COST_METRIC: &str = "cost.pool";
 /// The media type of an artifact that is known by its pointer only.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// That nothing was heard of a job from the pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence<'a> {
+    /// The id of the client that has submitted it.
+    pub(super) client: &'a str,
+    pub(super) after: Duration,
+}
+
+/// Reports that nothing was heard of a job.
+pub(super) async fn silent(ctx: &JobContext, Silence { client, after }: Silence<'_>) -> Result<(), Failure> {
+    warn!(job = %Sanitized(&ctx.job_id()), client, ?after, "the pool has said nothing of the job; if no worker runs it, check that a router runs on the bus and accepts this client");
+    let text = format!(
+        "the pool of workers has said nothing of the job for {after:?}: a worker runs it and reports no progress, or no router \
+         on the bus accepts requests of {client:?}"
+    );
+    ctx.log(Level::Warn, &text).field("source", "pool").await.map_err(Failure::from)
+}
 
 /// Reports progress as an event, or as a charge if it is a cost, and notes that.
 pub(super) async fn report_progress(

@@ -4,10 +4,32 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::arcp::{CallError, ErrorCode, FinalStatus, Submit};
-use super::super::cap::{BlobStore as _, ErrorCode as CapCode, Failure, JobContext, JobStatus, Pointer, Worker};
+use super::super::arcp::{CallError, ErrorCode, FinalStatus, Server, Submit};
+use super::super::bridge::Pool;
+use super::super::cap::{
+    BlobStore as _, Client, ErrorCode as CapCode, Failure, JobContext, JobStatus, MemoryBus, MemoryStore, Pointer,
+    Worker,
+};
 use super::{Net, connect, events, progress};
 use crate::on::within;
+
+#[test]
+fn a_job_of_which_the_pool_says_nothing_is_reported_once() {
+    within(async {
+        // There is no router.
+        let client = Client::builder().id("front").connect(MemoryBus::new(), MemoryStore::new()).unwrap();
+        let tokens = nuncio_shared::auth::StaticTokens::new().with("tok-alice", "alice");
+        let pool = Pool::new(client).warn_after(Duration::from_millis(1));
+        let server = pool.serve(Server::builder().verifier(tokens), "work", "job.work").unwrap().build().unwrap();
+        let client = connect(&server).await;
+        let mut job = client.submit(&Submit::new("work").max_runtime(Duration::from_secs(1))).await.unwrap();
+        let events = events(&mut job).await;
+        let [(kind, body)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((kind.as_str(), &body["level"]), ("log", &json!("warn")));
+        let said = body["message"].as_str().unwrap();
+        assert!(said.contains("has said nothing of the job") && said.contains(r#"requests of "front""#), "{said}");
+    });
+}
 
 #[test]
 fn a_worker_is_told_who_asks_and_what_it_may_do() {

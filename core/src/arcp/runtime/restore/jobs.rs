@@ -91,10 +91,11 @@ impl Runtime {
 }
 
 impl Runtime {
-    /// Returns why a job does not go on. Under its key a submit would find it again.
+    /// Returns why a job does not go on. Under its key a submit would find it again. A client may have chosen the key for its
+    /// user, and chooses another one then.
     fn restarted(&self, job: Option<JobUlid>, why: &str) -> Fault {
         let has_key = job.is_some_and(|job| self.idempotency.key_of(job).is_some());
-        let how = if has_key { ", with a new key" } else { "" };
+        let how = if has_key { ", with a new key if any" } else { "" };
         let message = alloc::format!("{why}; submit the job again{how}");
         Fault::new(ErrorCode::InternalError, message).with_detail("reason", REASON)
     }

@@ -130,6 +130,8 @@ pub(crate) struct Subscribed<'a> {
     pub(crate) from: u64,
     pub(crate) replayed: bool,
     pub(crate) truncated: bool,
+    /// When the job was accepted, for Nuncio's clients (ours).
+    pub(crate) accepted_at: Option<Time>,
 }
 
 /// `job.subscribed` (§7.6).
@@ -149,7 +151,8 @@ pub(crate) fn subscribed(job: &Accepted, form: Form, about: &Subscribed<'_>) -> 
         .null_or_plain("parent_job_id", job.parent)
         .plain("trace_id", job.trace_id)
         .value("subscribed_from", about.from)
-        .value("replayed", about.replayed);
+        .value("replayed", about.replayed)
+        .opt_plain("accepted_at", about.accepted_at.map(Time::to_rfc3339));
     if about.truncated {
         object = object.value("history_truncated", true);
     }
@@ -163,6 +166,8 @@ pub(crate) struct RowExtras<'a> {
     pub(crate) session: Option<SessionUlid>,
     /// How the job has ended.
     pub(crate) end: Option<JobEnd<'a>>,
+    /// What a job that runs is about: `cancelling` or `asking`.
+    pub(crate) phase: Option<&'static str>,
 }
 
 /// One row of `session.jobs` (§6.6).
@@ -180,6 +185,7 @@ pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64,
         .value("last_event_seq", last_event_seq)
         .opt_plain("x-vendor.nuncio.session_id", ours.session)
         .opt_json("x-vendor.nuncio.ended", ours.end.as_ref().map(ended).as_deref())
+        .opt_plain("x-vendor.nuncio.phase", ours.phase)
         .close()
 }
 

@@ -89,7 +89,10 @@ async fn greet(target: &Target) -> Result<(), Error> {
     let refused = match wire.arrival(target.patience).await {
         Arrival::Frame(frame) if kind(&frame) == "session.welcome" => return Ok(()),
         Arrival::Frame(frame) if code(&frame) == "UNAUTHENTICATED" => {
-            return Err(Error::Unauthenticated("the runtime refuses the token".to_owned()));
+            return Err(Error::Refused(
+                "the runtime refuses the token; check --token, --token-file, NUNCIO_TOKEN or NUNCIO_TOKEN_FILE"
+                    .to_owned(),
+            ));
         }
         Arrival::Frame(frame) => format!("{} {} {}", kind(&frame), code(&frame), text(&frame, "/payload/message")),
         Arrival::Garbage => "a message that is no JSON object".to_owned(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use nuncio_tokio::arcp::journal::{JournalStats, SqliteJournal, SqliteOptions};
+use nuncio_tokio::arcp::journal::{JournalError, JournalStats, SqliteJournal, SqliteOptions};
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -31,6 +31,10 @@ Examples:
 All commands except compact only read the journal, and may run while a nuncio
 uses it. A running nuncio compacts its journal itself, in small steps.
 
+A server with --shards has a file for each shard: FILE, FILE.1 and so on. Give
+the first one: it knows how many there are, and every command takes all of
+them. The copies that backup and restore write are named in the same way.
+
 Do not copy the file of a journal that a nuncio is using: the copy would lack
 the write-ahead log, and nuncio would refuse it. backup makes a complete copy.
 
@@ -50,7 +54,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Read the whole journal and verify every record
+    /// Read the whole journal, with the files of all its shards, and verify every record
     #[command(after_help = AFTER_HELP)]
     Check {
         #[command(flatten)]
@@ -74,12 +78,12 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Copy a journal, which a nuncio may be using, to a new file, and verify the copy
+    /// Copy a journal, which a nuncio may be using, to a new file for each shard, and verify the copy
     #[command(after_help = AFTER_HELP)]
     Backup {
         #[command(flatten)]
         journal: Journal,
-        /// File to write, which must not exist
+        /// File to write, which must not exist. Those of further shards are named TO.1, TO.2 and so on
         #[arg(value_name = "TO")]
         to: PathBuf,
     },
@@ -89,7 +93,7 @@ enum Action {
         /// File that `nuncio journal backup` has written
         #[arg(value_name = "COPY")]
         copy: PathBuf,
-        /// File of the journal, which must not exist
+        /// File of the journal, which must not exist. Those of further shards are named FILE.1, FILE.2 and so on
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
@@ -106,7 +110,7 @@ enum Action {
 
 #[derive(Args, Debug)]
 struct Journal {
-    /// File of the journal, as given to `nuncio serve --journal`
+    /// File of the journal, as given to `nuncio serve --journal`. With --shards, those of the other shards belong to it
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -121,14 +125,22 @@ impl Action {
     fn lines(&self) -> Result<Vec<String>, Error> {
         match self {
             Action::Check { journal } => {
-                let stats = journal_file::inspect(&journal.file, SqliteJournal::check)?;
-                Ok(vec![format!("sound: {} in {}", count(stats.records, "record"), size::format(stats.bytes))])
+                let files = journal_file::files(&journal.file)?;
+                let stats = each(&files, SqliteJournal::check)?;
+                Ok(vec![format!("sound: {}", summary(&stats))])
             }
             Action::Stats { journal: Journal { file }, json } => {
+                let files = journal_file::files(file)?;
                 let read =
                     |journal: &SqliteJournal| Ok((journal.stats()?, journal.contents()?, sessions::read(journal)?));
-                let (stats, contents, sessions) = journal_file::inspect(file, read)?;
-                let stats = Stats::new(file, file_bytes(file), &stats, &contents, &sessions);
+                let mut shards = Vec::new();
+                let mut sessions = Vec::new();
+                for (file, (stats, contents, found)) in files.iter().zip(each(&files, read)?) {
+                    shards.push(stats::File::new(file, file_bytes(file), &stats, contents));
+                    sessions.extend(found);
+                }
+                let sessions = sessions::sorted(sessions);
+                let stats = Stats::new(&shards, &sessions);
                 if *json {
                     Ok(vec![to_json(&stats)?])
                 } else {
@@ -136,36 +148,90 @@ impl Action {
                 }
             }
             Action::Sessions { journal, json } => {
-                let sessions = journal_file::inspect(&journal.file, sessions::read)?;
+                let files = journal_file::files(&journal.file)?;
+                let sessions = each(&files, sessions::read)?.into_iter().flatten().collect();
+                let sessions = sessions::sorted(sessions);
                 if *json { sessions.iter().map(to_json).collect() } else { Ok(sessions::table(&sessions)) }
             }
             Action::Backup { journal, to } => {
-                let stats = journal_file::inspect(&journal.file, |journal| journal.backup(to))?;
-                Ok(vec![copied("backed up", &stats, to)])
+                let files = journal_file::files(&journal.file)?;
+                Ok(vec![copied("backed up", &copy_all(&files, to)?, to)])
             }
             Action::Restore { copy, file } => {
-                journal_file::inspect(copy, SqliteJournal::check)?;
-                let stats = journal_file::inspect(copy, |journal| journal.backup(file))?;
-                Ok(vec![copied("restored", &stats, file)])
+                let files = journal_file::files(copy)?;
+                each(&files, SqliteJournal::check)?;
+                Ok(vec![copied("restored", &copy_all(&files, file)?, file)])
             }
             Action::Compact { journal, retain } => Ok(vec![compact(&journal.file, *retain)?]),
         }
     }
 }
 
-fn copied(what: &str, stats: &JournalStats, to: &Path) -> String {
-    format!("{what}: {} in {}, to {}", count(stats.records, "record"), size::format(stats.bytes), to.display())
+/// Applies `read` to the file of every shard.
+fn each<T>(
+    files: &[PathBuf],
+    read: impl Fn(&SqliteJournal) -> Result<T, JournalError>,
+) -> Result<Vec<T>, JournalFileError> {
+    files.iter().map(|file| journal_file::inspect(file, &read)).collect()
+}
+
+/// Copies the files of all shards. If one cannot be copied, none is left.
+///
+/// The shards have nothing in common, so the copies need not be of the same moment.
+fn copy_all(files: &[PathBuf], to: &Path) -> Result<Vec<JournalStats>, JournalFileError> {
+    let mut copies: Vec<PathBuf> = Vec::new();
+    let mut stats = Vec::new();
+    let numbered: Vec<(u32, &PathBuf)> = (0..).zip(files).collect();
+    // The first file comes last, because the others belong to it.
+    for (shard, file) in numbered.into_iter().rev() {
+        let copy = journal_file::of_shard(to, shard);
+        match journal_file::inspect(file, |journal| journal.backup(&copy)) {
+            Ok(found) => stats.push(found),
+            Err(error) => {
+                for copy in copies {
+                    // The next attempt names one that cannot be removed.
+                    drop(std::fs::remove_file(copy));
+                }
+                return Err(error);
+            }
+        }
+        copies.push(copy);
+    }
+    Ok(stats)
+}
+
+fn copied(what: &str, stats: &[JournalStats], to: &Path) -> String {
+    let others = match stats.len() - 1 {
+        0 => String::new(),
+        1 => format!(" and {}", journal_file::of_shard(to, 1).display()),
+        more => format!(" and the files named like it, to .{more}"),
+    };
+    format!("{what}: {}, to {}{others}", summary(stats), to.display())
+}
+
+/// Says how much is in the files of all shards.
+fn summary(stats: &[JournalStats]) -> String {
+    let sum = |of: fn(&JournalStats) -> u64| stats.iter().map(of).sum::<u64>();
+    let (records, bytes) = (sum(|stats| stats.records), sum(|stats| stats.bytes));
+    let files = if stats.len() > 1 { format!(", in {}", count(stats.len() as u64, "file")) } else { String::new() };
+    format!("{} in {}{files}", count(records, "record"), size::format(bytes))
 }
 
 fn compact(file: &Path, retain: Option<HumanDuration>) -> Result<String, JournalFileError> {
     // Opening a file to write would turn one that is not a journal into a new journal.
-    journal_file::inspect(file, |_| Ok(()))?;
-    let before = file_bytes(file);
+    let files = journal_file::files(file)?;
+    let bytes = || files.iter().map(|file| file_bytes(file)).sum();
+    let before = bytes();
     let retain = retain.map_or(Duration::MAX, HumanDuration::get);
-    let compacted = SqliteJournal::open(file, SqliteOptions { retain, ..SqliteOptions::default() })
-        .and_then(|mut journal| journal.compact());
-    let stats = compacted.map_err(|error| JournalFileError::new(file, error))?;
-    let (records, after) = (count(stats.records, "record"), file_bytes(file));
+    let options = SqliteOptions { retain, ..SqliteOptions::default() };
+    let open = |file: &PathBuf| SqliteJournal::open(file, options).map_err(|error| JournalFileError::new(file, error));
+    // Before one of them is changed, all have to be free.
+    let journals = files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let mut records = 0;
+    for (file, mut journal) in files.iter().zip(journals) {
+        records += journal.compact().map_err(|error| JournalFileError::new(file, error))?.records;
+    }
+    let (records, after) = (count(records, "record"), bytes());
     Ok(format!("compacted from {} to {}, which hold {records}", size::format(before), size::format(after)))
 }
 

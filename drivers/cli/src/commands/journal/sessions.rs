@@ -39,7 +39,7 @@ struct Found {
     closed: bool,
 }
 
-/// Reads the sessions, oldest first.
+/// Reads the sessions of one shard.
 pub(super) fn read(journal: &SqliteJournal) -> Result<Vec<Session>, JournalError> {
     let mut sessions = BTreeMap::new();
     let mut last = 0;
@@ -49,9 +49,13 @@ pub(super) fn read(journal: &SqliteJournal) -> Result<Vec<Session>, JournalError
             note(&mut sessions, record, committed.at);
         }
     }
-    let mut sessions: Vec<(SessionUlid, Found)> = sessions.into_iter().collect();
-    sessions.sort_by_key(|(_, found)| found.opened_at);
     Ok(sessions.iter().map(|(id, found)| Session::new(*id, found)).collect())
+}
+
+/// Sorts the sessions of all shards, oldest first.
+pub(super) fn sorted(mut sessions: Vec<Session>) -> Vec<Session> {
+    sessions.sort_by(|left, right| left.opened_at.cmp(&right.opened_at));
+    sessions
 }
 
 fn note(sessions: &mut BTreeMap<SessionUlid, Found>, record: &Record, at: Time) {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use nuncio_core::arcp::{JobUlid, Transcribed, Transcript};
+use clap::{ArgGroup, Args};
+use nuncio_core::arcp::{JobUlid, Record, Transcribed, Transcript};
 use nuncio_tokio::arcp::journal::SqliteJournal;
 use nuncio_tokio::arcp::{JobId, SessionUlid};
 
@@ -52,12 +52,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
+#[command(group = ArgGroup::new("what").args(["session", "job"]).multiple(true).required(true))]
 pub(crate) struct Options {
     /// File of the journal, as given to `nuncio serve --journal`
     #[arg(long, value_name = "FILE")]
     journal: PathBuf,
     /// Id of the session; `nuncio journal sessions FILE` lists them [default: the one that submitted the job of --job]
-    #[arg(long, value_name = "SESSION", value_parser = session, required_unless_present = "job")]
+    #[arg(long, value_name = "SESSION", value_parser = session)]
     session: Option<SessionUlid>,
     /// Print only frames with a number greater than this
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
@@ -134,14 +135,15 @@ enum Reader {
 
 impl Replay {
     fn open(options: Options, stop: Arc<AtomicBool>) -> Result<Replay, Error> {
-        let journal = journal_file::open(&options.journal)?;
-        let job = options.job.as_deref().map(|text| job_of(&journal, text, &options.journal)).transpose()?;
+        let mut journals = journal_file::open_all(&options.journal)?;
+        let job = options.job.as_deref().map(|text| job_of(&journals, text, &options.journal)).transpose()?;
         let session = match (options.session, job) {
             (Some(session), _) => session,
-            (None, Some(job)) => session_of(&journal, job, &options.journal)?,
+            (None, Some(job)) => session_of(&journals, job, &options.journal)?,
             // clap requires one of them.
             (None, None) => return Err(Error::Usage("give --session or --job".to_owned())),
         };
+        let journal = journals.swap_remove(shard_of(&journals, session)?);
         let (transcript, last_seq) = (Transcript::new(session), options.after_seq);
         let texts = options.text.then(|| Texts::new(options.timestamps, job.is_none()));
         Ok(Replay { options, session, job, stop, journal, transcript, texts, last_record: 0, last_seq })
@@ -175,7 +177,7 @@ impl Replay {
     fn catch_up(&mut self) -> Result<Reader, Error> {
         while !self.is_stopped() {
             let committed = self.journal.after(self.last_record);
-            let committed = committed.map_err(|error| JournalFileError::new(&self.options.journal, error))?;
+            let committed = committed.map_err(|error| JournalFileError::new(self.journal.path(), error))?;
             let Some(committed) = committed else { break };
             self.last_record = committed.last;
             let mut lines = Vec::new();
@@ -219,14 +221,16 @@ impl Replay {
 }
 
 /// Returns the job that a text means: a whole id, or the beginning or the end of one that the journal has.
-fn job_of(journal: &SqliteJournal, text: &str, file: &Path) -> Result<JobUlid, Error> {
+fn job_of(journals: &[SqliteJournal], text: &str, file: &Path) -> Result<JobUlid, Error> {
     if let Some(job) = JobUlid::parse(text) {
         return Ok(job);
     }
-    let (mut last, mut jobs) = (0, BTreeSet::new());
-    while let Some(committed) = journal.after(last).map_err(|error| JournalFileError::new(file, error))? {
-        last = committed.last;
-        jobs.extend(committed.records.iter().filter_map(|(_, record)| record.job()));
+    let mut jobs = BTreeSet::new();
+    for journal in journals {
+        search(journal, |record| {
+            jobs.extend(record.job());
+            None::<()>
+        })?;
     }
     let ids: Vec<JobId> = jobs.into_iter().map(JobId::from).collect();
     let found = find::named(text, ids.iter())?;
@@ -239,15 +243,16 @@ fn job_of(journal: &SqliteJournal, text: &str, file: &Path) -> Result<JobUlid, E
 
 /// Finds the session that has submitted a job, or whose job has delegated it; if the journal no longer says, the first session
 /// that has watched it.
-fn session_of(journal: &SqliteJournal, job: JobUlid, file: &Path) -> Result<SessionUlid, Error> {
-    let (mut last, mut watched) = (0, None);
-    while let Some(committed) = journal.after(last).map_err(|error| JournalFileError::new(file, error))? {
-        last = committed.last;
-        for (_, record) in committed.records.iter().filter(|(_, record)| record.job() == Some(job)) {
-            if let Some(owner) = record.owner() {
-                return Ok(owner);
-            }
+fn session_of(journals: &[SqliteJournal], job: JobUlid, file: &Path) -> Result<SessionUlid, Error> {
+    let mut watched = None;
+    for journal in journals {
+        let owner = search(journal, |record| {
+            let record = Some(record).filter(|record| record.job() == Some(job))?;
             watched = watched.or(record.session()).or(record.targets().first().map(|target| target.session));
+            record.owner()
+        })?;
+        if let Some(owner) = owner {
+            return Ok(owner);
         }
     }
     let file = file.display();
@@ -255,6 +260,38 @@ fn session_of(journal: &SqliteJournal, job: JobUlid, file: &Path) -> Result<Sess
         let advice = format!("`nuncio journal sessions {file} --json` lists those it has");
         Error::NotFound(format!("the journal {file} has no events of a job {job}; {advice}"))
     })
+}
+
+/// Finds the shard that has a session; the first one, if none does.
+fn shard_of(journals: &[SqliteJournal], session: SessionUlid) -> Result<usize, Error> {
+    if journals.len() == 1 {
+        return Ok(0);
+    }
+    let has = |record: &Record| {
+        let targets = || record.targets().iter().any(|target| target.session == session);
+        (record.session() == Some(session) || targets()).then_some(())
+    };
+    for (number, journal) in journals.iter().enumerate() {
+        if search(journal, has)?.is_some() {
+            return Ok(number);
+        }
+    }
+    Ok(0)
+}
+
+/// Reads the records of a shard, until `find` returns something.
+fn search<T>(
+    journal: &SqliteJournal,
+    mut find: impl FnMut(&Record) -> Option<T>,
+) -> Result<Option<T>, JournalFileError> {
+    let mut last = 0;
+    while let Some(committed) = journal.after(last).map_err(|error| JournalFileError::new(journal.path(), error))? {
+        last = committed.last;
+        if let Some(found) = committed.records.iter().find_map(|(_, record)| find(record)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 fn missing(from: u64, to: u64) -> String {

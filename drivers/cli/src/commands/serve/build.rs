@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
+use nuncio_tokio::arcp::{BuildError, Config, OnRestart, Server, ServerBuilder, Shutdown};
 use nuncio_tokio::auth::{BoxVerifier, Claim, Rejection, ReplaceableVerifier, StaticTokens, Verifier};
 use nuncio_tokio::bridge::Pool;
 
@@ -15,6 +15,7 @@ use super::settings::{AgentSetting, Settings};
 #[cfg(unix)]
 use crate::exec::host::Host;
 use crate::exec::program::Program;
+use crate::text::eprint_line;
 
 /// The principal of clients of a server for which no way to authenticate is given.
 const LOCAL_PRINCIPAL: &str = "local";
@@ -40,6 +41,10 @@ impl Service {
         config.operators.extend(settings.security.operators().iter().cloned());
         config.approvers.extend(settings.security.approvers().iter().cloned());
         config.ask_first = super::ask::lease(&settings.ask).map_err(ServeError::Ask)?;
+        config.self_approval = settings.self_approval;
+        if !settings.self_approval && settings.security.approvers().is_empty() {
+            return Err(ServeError::NoApprover);
+        }
         settings.limits.apply(&mut config)?;
         let max_line = config.limits.frame_bytes;
         let programs = find_programs(&settings.agents)?;
@@ -70,6 +75,12 @@ impl Service {
                 return Err(ServeError::UnknownAgent { option: "restart", name: name.clone() });
             }
             builder = builder.on_restart(name, restart.on_restart());
+        }
+        let mut rerun = settings.restart.iter().filter(|(_, restart)| restart.on_restart() == OnRestart::Rerun);
+        if let Some((name, _)) = rerun.next().filter(|_| settings.journal.is_none() && !check_only) {
+            eprint_line(&format!(
+                "nuncio: --restart {name}=rerun has no effect without --journal FILE, because no job survives a restart then"
+            ));
         }
         #[cfg(unix)]
         let (builder, host) = with_programs(builder, &programs, settings, max_line)?;

@@ -44,7 +44,8 @@ pub(super) fn print(service: &Service, settings: &Settings) {
         line("operator", settings.security.operators().join(", "));
     }
     if !settings.security.approvers().is_empty() {
-        line("approver", settings.security.approvers().join(", "));
+        let others = if settings.self_approval { "" } else { "; nobody approves for jobs of its own" };
+        line("approver", format!("{}{others}", settings.security.approvers().join(", ")));
     }
     if settings.demo_agents {
         line("agents", format!("{} (built in)", demo_agents::NAMES.join(", ")));

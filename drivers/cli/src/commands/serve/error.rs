@@ -34,6 +34,10 @@ pub(super) enum ServeError {
     UnknownAgent { option: &'static str, name: String },
     #[error("the agent {0} is offered twice; give each a name of its own, or versions as in {0}@1 and {0}@2")]
     TwoAgents(String),
+    #[error(
+        "with --no-self-approval, someone else has to approve what --ask matches; give --approver PRINCIPAL, or leave it out"
+    )]
+    NoApprover,
     #[error("--ask: {0}")]
     Ask(LeaseError),
     #[error("{0}")]
@@ -99,6 +103,7 @@ impl ServeError {
             | ServeError::DifferentRestart(_)
             | ServeError::UnknownAgent { .. }
             | ServeError::Ask(_)
+            | ServeError::NoApprover
             | ServeError::TwoAgents(_)
             | ServeError::Pool(_)
             | ServeError::NoAgents

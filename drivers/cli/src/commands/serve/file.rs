@@ -34,6 +34,7 @@ pub(super) struct File {
     pub(super) shards: Option<NonZeroU32>,
     pub(super) demo_agents: bool,
     pub(super) ask: Vec<Marked>,
+    pub(super) no_self_approval: bool,
     pub(super) compat: Option<Compat>,
     pub(super) drain: Option<HumanDuration>,
     pub(super) kill_grace: Option<HumanDuration>,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use nuncio_tokio::arcp::journal::{DiskSpace, JournalError, Restored, SqliteJournal, SqliteOptions, Sync};
+use nuncio_tokio::arcp::journal::{DiskSpace, JournalError, Restored, Shard, SqliteJournal, SqliteOptions, Sync};
 use nuncio_tokio::arcp::{Server, Stats};
 use serde::Deserialize;
 
@@ -110,13 +110,7 @@ impl JournalSetting {
 
     /// The files of all shards, in their order.
     fn files(&self) -> impl Iterator<Item = PathBuf> {
-        (0..self.shards.get()).map(|shard| {
-            let mut file = self.file.clone().into_os_string();
-            if shard > 0 {
-                file.push(format!(".{shard}"));
-            }
-            file.into()
-        })
+        (0..self.shards.get()).map(|shard| journal_file::of_shard(&self.file, shard))
     }
 
     /// Returns the options of each file, with what the disk allows all of them together.
@@ -141,8 +135,25 @@ impl JournalSetting {
 
     /// Checks that the journal can be opened, without opening it: a server may be using it.
     pub(super) fn check(&self) -> Result<(), ServeError> {
-        for file in self.files().filter(|file| !is_new(file)) {
-            journal_file::inspect(&file, |_| Ok(())).map_err(ServeError::Journal)?;
+        let (mut is_begun, mut lacks) = (false, None);
+        for (number, file) in (0..).zip(self.files()) {
+            let wanted = Shard { number, of: self.shards.get() };
+            let found = if is_new(&file) {
+                None
+            } else {
+                journal_file::inspect(&file, SqliteJournal::shard).map_err(ServeError::Journal)?
+            };
+            match found {
+                Some(found) if found != wanted => {
+                    let error = JournalError::OtherShard { found, wanted };
+                    return Err(ServeError::Journal(JournalFileError::new(&file, error)));
+                }
+                Some(_) => is_begun = true,
+                None => lacks = lacks.or(Some(wanted)),
+            }
+        }
+        if let Some(shard) = lacks.filter(|_| is_begun) {
+            return Err(self.error(JournalError::NewShard(shard)));
         }
         if !is_new(&self.file) {
             return Ok(());

@@ -41,7 +41,7 @@ use nuncio_tokio::arcp::{BuildError, ListenOptions, Listening, Shutdown};
 use crate::exit::Exit;
 use crate::logging;
 use crate::signals::{Signalled, Termination};
-use crate::text::eprint_line;
+use crate::text::{count, eprint_line};
 use build::Service;
 use error::ServeError;
 pub(crate) use options::Options;
@@ -160,10 +160,14 @@ async fn until_stopped(termination: &mut Termination, reload: &mut Reload, manag
 }
 
 async fn stop(service: &Service, settings: &Settings, termination: &mut Termination) {
-    eprint_line(&format!(
-        "nuncio: stopping; running jobs have {} to end, a second signal stops them at once",
-        settings.drain
-    ));
+    let stats = service.server.stats();
+    let running = (stats.jobs_running + stats.jobs_cancelling) as u64;
+    if running > 0 {
+        let (jobs, drain) = (count(running, "running job"), settings.drain);
+        eprint_line(&format!("nuncio: stopping; {jobs} may take {drain} to end; a second signal stops at once"));
+    } else {
+        eprint_line("nuncio: stopping");
+    }
     tokio::select! {
         outcome = service.shutdown(settings.drain.get()) => {
             if outcome == Shutdown::Aborted {

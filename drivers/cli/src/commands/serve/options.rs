@@ -87,10 +87,13 @@ pub(crate) struct Options {
     #[arg(long = "result", value_name = "NAME=messages|stdout|json|exit", help_heading = "Agents")]
     pub(super) results: Vec<NamedResult>,
     /// Ask people before an agent does an operation that this pattern matches, such as 'tool.call=payments.*'. The principal
-    /// that submitted the job and every --approver may approve it. They use `nuncio questions` and `nuncio answer`, or answer
-    /// the prompts of submit and tail. Repeat it for more patterns
+    /// that submitted the job may approve it, unless --no-self-approval is given, and so may every --approver. They use `nuncio
+    /// questions` and `nuncio answer`, or answer the prompts of submit and tail. Repeat it for more patterns
     #[arg(long = "ask", value_name = "NAMESPACE=PATTERN", help_heading = "Agents")]
     pub(super) ask: Vec<Marked>,
+    /// Let no principal approve what --ask matches for jobs of its own: another --approver has to
+    #[arg(long, help_heading = "Agents")]
+    pub(super) no_self_approval: bool,
     /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes
     #[arg(long, help_heading = "Agents")]
     pub(super) demo_agents: bool,

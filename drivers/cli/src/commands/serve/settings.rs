@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) max_concurrent: BTreeMap<String, NonZeroU32>,
     pub(super) restart: BTreeMap<String, Restart>,
     pub(super) demo_agents: bool,
+    /// Whether principals may approve the operations of their own jobs.
+    pub(super) self_approval: bool,
     /// What people approve first.
     pub(super) ask: Vec<Marked>,
     pub(super) compat: Compat,
@@ -101,6 +103,7 @@ impl Settings {
             max_concurrent,
             restart,
             demo_agents: options.demo_agents || file.demo_agents,
+            self_approval: !(options.no_self_approval || file.no_self_approval),
             ask: if options.ask.is_empty() { file.ask } else { options.ask },
             compat: options.compat.or(file.compat).unwrap_or_default(),
             drain: options.drain.or(file.drain).unwrap_or(DRAIN),

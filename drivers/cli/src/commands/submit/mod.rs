@@ -4,20 +4,27 @@ mod request;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nuncio_tokio::arcp::{Client, ClientError, ErrorCode, RequestFailure, Welcome};
+use nuncio_tokio::arcp::{Client, ClientError, ErrorCode, ListQuery, RequestFailure, Time, Welcome};
 
+use super::find;
 use crate::connection::Connection;
 use crate::detached::Kept;
 use crate::error::Error;
 use crate::exit::{self, Exit};
-use crate::follow::{Following, follow};
+use crate::follow::{Following, PATIENCE, Waits, follow};
 use crate::output::{self, FollowedJob, Printer, View};
 use crate::prompts::Prompts;
 use crate::signals::Interrupts;
 use crate::text::eprint_line;
 use request::Request;
+
+/// How long nothing has come of a job before it is asked whether it waits.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Microseconds before the acceptance of a job from which on jobs are listed to find it.
+const SINCE: u64 = 1_000_000;
 
 const AFTER_HELP: &str = "\
 Example:
@@ -28,7 +35,8 @@ Events are printed on stderr and the result on stdout. On a terminal, questions
 of the agent are shown, and you type the answers.
 
 Ctrl-C cancels the job and waits for its end, unless --on-interrupt says
-otherwise. A second Ctrl-C leaves at once. SIGTERM and SIGHUP do the same. When
+otherwise. A second Ctrl-C leaves at once. If the runtime does not answer the
+cancel for some seconds, submit ends too. SIGTERM and SIGHUP do the same. When
 nothing follows the job any more (after --detach, a second Ctrl-C or a crash),
 `nuncio cancel` on this machine cancels it. When the resume window of the
 session has passed, every session of the same principal may cancel the job.";
@@ -99,9 +107,11 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
     };
     let mut session = client.session_events();
     let handle = tokio::select! {
-        handle = client.submit(&submit) => handle.map_err(|error| refusal(error, &client))?,
-        () = interrupts.reach(2) => {
-            eprint_line("nuncio: interrupted; the job may be running");
+        handle = client.submit(&submit) => handle.map_err(|error| refusal(error, &client, request.agent()))?,
+        () = left(&mut interrupts) => {
+            eprint_line(
+                "nuncio: interrupted; the runtime has not answered, so the job may be running: `nuncio jobs` lists it then",
+            );
             return Ok(Exit::Interrupted);
         }
     };
@@ -129,21 +139,29 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
             OnInterrupt::Cancel => (Some(interrupts.clone()), 2),
             OnInterrupt::Detach => (None, 1),
         };
-        let following = Following { kept: Some(&kept), cancel_on: cancels, needs_whole_result: true, prompts };
+        let waits: Option<Waits> = if options.json {
+            None
+        } else {
+            Some(Box::pin(waits(client.clone(), job.clone(), handle.info().accepted_at.clone())))
+        };
+        let following = Following { kept: Some(&kept), cancel_on: cancels, needs_whole_result: true, prompts, waits };
         let followed = tokio::select! {
             followed = follow(&mut session, handle, job.clone(), &mut printer, following) => Some(followed),
             () = interrupts.reach(last) => None,
         };
         let (left, exit) = match followed {
-            Some(Err(error)) if error.is_closed_pipe() => ("stdout was closed; the job goes on", Exit::Success),
+            Some(Err(error)) if error.is_closed_pipe() => {
+                ("stdout was closed; the job goes on".to_owned(), Exit::Success)
+            }
+            Some(Err(error @ Error::NotCancelled(_))) => (format!("interrupted; {error}"), error.exit()),
             Some(outcome) => {
                 let outcome = outcome?;
                 kept.end();
                 client.close().await;
                 return printer.outcome(&job, &outcome).await;
             }
-            None if last == 1 => ("interrupted; the job goes on", Exit::Interrupted),
-            None => ("interrupted; the job may still be running", Exit::Interrupted),
+            None if last == 1 => ("interrupted; the job goes on".to_owned(), Exit::Interrupted),
+            None => ("interrupted; the job may still be running".to_owned(), Exit::Interrupted),
         };
         let saved = kept.leave();
         printer.message(&format!("nuncio: {left}")).await;
@@ -153,14 +171,39 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
     exit.await.map_err(|error: Error| error.for_job(&job.job_id))
 }
 
-/// Why the job was not accepted. If the runtime does not offer the agent, says which agents it offers.
-fn refusal(error: ClientError, client: &Client) -> Error {
+/// Waits until a job whose submit has not been answered is to be left: for the second signal, or some time after the first one.
+async fn left(interrupts: &mut Interrupts) {
+    interrupts.reach(1).await;
+    tokio::select! {
+        () = interrupts.reach(2) => {}
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+}
+
+/// Tells after a while whether a job waits for a free slot of its agent. A runtime that does not list jobs does not say.
+async fn waits(client: Client, job: FollowedJob, accepted_at: Option<String>) -> bool {
+    tokio::time::sleep(SILENCE).await;
+    // A job that was created just then is wanted, too.
+    let since = accepted_at.as_deref().and_then(Time::parse_rfc3339).map(|at| Time(at.0.saturating_sub(SINCE)));
+    let query = ListQuery { status: vec!["pending".into()], created_after: since, ..ListQuery::default() };
+    let pending = find::all(&client, &query).await.unwrap_or_default();
+    pending.iter().any(|row| row.job_id == job.job_id)
+}
+
+/// Why the job was not accepted. If the runtime does not offer the agent, or not the version of it, says what it offers.
+fn refusal(error: ClientError, client: &Client, agent: &str) -> Error {
     let is_agent_missing = matches!(&error, ClientError::Failed(RequestFailure::Refused(fault))
         if matches!(fault.known(), Some(ErrorCode::AgentNotAvailable | ErrorCode::AgentVersionNotAvailable)));
     match client.welcome() {
         Some(welcome) if is_agent_missing => {
-            let agents = agents(&welcome);
-            Error::Refused(format!("the runtime refused the request: {error}; it offers {agents}"))
+            let (name, version) = agent.split_once('@').map_or((agent, None), |(name, version)| (name, Some(version)));
+            let named = welcome.agents.iter().find(|agent| agent.name == name && version.is_some());
+            let offers = match named.map(|agent| &*agent.versions) {
+                Some([]) => format!("the runtime offers it without a version: submit {name}"),
+                Some(versions) => format!("the runtime offers its versions {}", versions.join(", ")),
+                None => format!("the runtime offers {}", agents(&welcome)),
+            };
+            Error::Refused(format!("the runtime refused the request: {error}; {offers}"))
         }
         Some(_) | None => error.into(),
     }

@@ -19,6 +19,9 @@ use crate::time::{HumanDuration, now, positive_duration};
 /// Bytes of a file or of stdin that are read; no frame can hold more.
 const MAX_INPUT: u64 = 64 << 20;
 
+/// The help of `--lease`.
+const LEASE: &str = r#"What the job may do, such as {"net.fetch":["https://example.com/**"],"tool.call":["search"]}: patterns by namespace. The namespaces are fs.read, fs.write, net.fetch, tool.call, agent.delegate, model.use, cost.budget, and those of vendors, such as x-vendor.acme.gpu [default: nothing]"#;
+
 #[derive(Args, Debug)]
 pub(super) struct Request {
     /// Agent to run, as NAME or NAME@VERSION
@@ -27,8 +30,8 @@ pub(super) struct Request {
     /// Input of the agent: JSON text, @FILE for a file that holds it, or - for stdin [default: none]
     #[arg(long, value_name = "JSON|@FILE|-")]
     input: Option<Document>,
-    #[arg(long, value_name = "JSON|@FILE")]
-    #[arg(help = r#"What the job may do, such as {"net.fetch":["https://example.com/**"]} [default: no operations]"#)]
+    #[arg(long, value_name = "JSON|@FILE", value_parser = lease)]
+    #[arg(help = LEASE)]
     lease: Option<Document>,
     /// Let the lease expire after this time, such as 90s, 10m or 1h30m. The job ends with it [default: never]
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
@@ -150,8 +153,22 @@ fn key(text: &str) -> Result<String, &'static str> {
     if (1..=256).contains(&text.len()) { Ok(text.to_owned()) } else { Err("a key has 1 to 256 bytes") }
 }
 
+/// A document that is an object. A bare word is a slip, and not a string without its quotes.
+fn lease(text: &str) -> Result<Document, String> {
+    text.parse().map_err(|error| {
+        if text.starts_with('@') {
+            error
+        } else {
+            r#"not a JSON object; write it as {"tool.call":["search"]}, or a file as @FILE"#.to_owned()
+        }
+    })
+}
+
 fn runtime(text: &str) -> Result<Duration, &'static str> {
     let runtime = text.parse::<HumanDuration>()?.get();
+    if runtime.subsec_nanos() > 0 {
+        return Err("write whole seconds, such as 90s or 10m");
+    }
     match runtime.as_secs() {
         0 => Err("the shortest runtime is 1s"),
         seconds if seconds < u64::from(u32::MAX) => Ok(runtime),

@@ -45,6 +45,24 @@ fn a_question_is_listed_and_answered() {
 }
 
 #[test]
+fn without_a_terminal_the_command_that_answers_is_shown() {
+    let runtime = Runtime::start();
+    let (job, mut following) = asked(&runtime, &json!([{"prompt": "Send it?"}, {"prompt": "Why?"}]));
+    for question in ["q1", "q2"] {
+        let line = following.until(&format!("{question} waits"));
+        let (_, command) = line.split_once("`nuncio ").unwrap();
+        let (command, _) = command.split_once('`').unwrap();
+        assert_eq!(command, format!("answer {job} {question} VALUE"));
+        let answered = runtime.run(&command.replace("VALUE", "yes").split(' ').collect::<Vec<_>>());
+        assert_eq!(answered.code, Some(0), "{}", answered.stderr);
+    }
+    assert_eq!(following.end().code, Some(0));
+    // A history whose questions were answered needs no answer.
+    let history = runtime.run(&["tail", &job]);
+    assert!(history.stderr.contains("Send it?") && !history.stderr.contains("waits"), "{}", history.stderr);
+}
+
+#[test]
 fn one_of_several_questions_is_named() {
     let runtime = Runtime::start();
     let schema = json!({"type": "integer"});

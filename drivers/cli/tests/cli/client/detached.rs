@@ -134,6 +134,9 @@ fn a_session_that_has_lapsed_cannot_be_resumed() {
     // The session of another runtime is not used.
     saved["url"] = json!("ws://elsewhere/arcp");
     std::fs::write(&file, saved.to_string()).unwrap();
+    let done = runtime.run(&["cancel", job.trim()]);
+    assert!(done.stderr.contains("it was submitted with --url ws://elsewhere/arcp"), "{}", done.stderr);
+    std::fs::remove_file(&file).unwrap();
     assert!(runtime.run(&["cancel", job.trim()]).stderr.contains("--detach"));
 }
 
@@ -146,6 +149,11 @@ fn only_the_session_that_submitted_a_job_may_cancel_it() {
     let done = runtime.run(&["cancel", &job]);
     assert_eq!(done.code, Some(5));
     assert!(done.stderr.contains("Ctrl-C"), "{}", done.stderr);
+    let process = format!("the process {} on this machine follows the job", submit.child.id());
+    assert!(done.stderr.contains(&process), "{}", done.stderr);
+    let elsewhere = runtime.command(&["cancel", &job]).env("XDG_STATE_HOME", runtime.path("other")).output().unwrap();
+    let said = String::from_utf8(elsewhere.stderr).unwrap();
+    assert!(said.contains("that session is not saved on this machine"), "{said}");
     runtime.gate.open(1);
     assert_eq!(submit.end().code, Some(0));
     let done = runtime.run(&["cancel", &job]);
@@ -184,6 +192,77 @@ fn a_signal_cancels_the_job_otherwise() {
         assert_eq!(done.code, Some(3), "{signal}: {}", done.stderr);
         assert!(done.stderr.contains("cancelling the job"), "{signal}: {}", done.stderr);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn one_signal_ends_a_command_whose_runtime_is_gone() {
+    let state = tempfile::tempdir().unwrap();
+    for signal in ["TERM", "INT"] {
+        let serving = crate::support::Serving::start(&["--token", "t=me"]);
+        let arguments = ["submit", "slow", "--input", r#"{"ticks": 1000000}"#, "--url", &serving.url, "--token", "t"];
+        let mut command = crate::support::nuncio(&arguments);
+        command.env("XDG_STATE_HOME", state.path());
+        let mut submit = super::runtime::Running::of(command);
+        let job = submit.accepted();
+        submit.until("progress");
+        serving.stop("KILL");
+        submit.until("connection lost");
+        submit.signal(signal);
+        let left = submit.end();
+        assert_eq!(left.code, Some(130), "{signal}: {}", left.stderr);
+        for what in ["cancelling the job", "the job may still be running", &format!("nuncio cancel {job}")] {
+            assert!(left.stderr.contains(what), "{signal}: {what}: {}", left.stderr);
+        }
+        assert!(!left.stderr.contains("cannot cancel"), "{signal}: {}", left.stderr);
+    }
+}
+
+/// The running job of a principal, which an approver sees, and a token of that approver.
+#[test]
+fn a_principal_that_may_not_cancel_is_told_so() {
+    let state = tempfile::tempdir().unwrap();
+    let serving = crate::support::Serving::start(&["--token", "t=me", "--token", "b=boss", "--approver", "boss"]);
+    let run = |arguments: &[&str]| {
+        let mut command = crate::support::nuncio(&[arguments, &["--url", &serving.url]].concat());
+        let output = command.env("XDG_STATE_HOME", state.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let input = r#"{"ticks": 1000000}"#;
+    let (_, job, _) = run(&["submit", "slow", "--input", input, "--detach", "--token", "t"]);
+    let (code, _, said) = run(&["cancel", job.trim(), "--token", "b"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("the job is that of another principal") && said.contains("--token"), "{said}");
+    assert!(!said.contains("RESUME_WINDOW_EXPIRED"), "{said}");
+    let (code, _, said) = run(&["cancel", job.trim(), "--token", "t"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_tail_counts_time_from_the_acceptance() {
+    let runtime = Runtime::start();
+    let mut submit = runtime.start_command(&["submit", "waits", "--json"]);
+    let accepted: serde_json::Value = serde_json::from_str(&submit.read_out("accepted")).unwrap();
+    let job = accepted["job_id"].as_str().unwrap();
+    submit.read_out("waiting");
+    runtime.gate.open(1);
+    assert_eq!(submit.end().code, Some(0));
+    let subscribed = &runtime.run(&["tail", job, "--json"]).lines()[0];
+    assert_eq!(subscribed["accepted_at"], accepted["accepted_at"]);
+}
+
+#[test]
+fn a_command_says_that_its_job_waits_for_its_agent() {
+    let limit = ["--token", "t=me", "--max-concurrent", "slow=1"];
+    let serving = crate::support::Serving::start(&limit);
+    let input = ["--input", r#"{"ticks": 1000000}"#, "--url", &serving.url, "--token", "t"];
+    let start = || super::runtime::Running::of(crate::support::nuncio(&[&["submit", "slow"][..], &input].concat()));
+    let mut first = start();
+    first.until("progress");
+    let mut second = start();
+    second.until("the job waits until its agent has a free slot");
+    second.signal("TERM");
+    assert_eq!(second.end().code, Some(3));
 }
 
 #[cfg(unix)]

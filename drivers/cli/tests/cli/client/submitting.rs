@@ -65,7 +65,8 @@ fn a_refusal_is_5_and_says_what_to_do() {
     let runtime = Runtime::start();
     for (arguments, advice) in [
         (&["nobody"][..], "AGENT_NOT_AVAILABLE"),
-        (&["nobody"], "it offers asks, binary, breaks, echo, "),
+        (&["nobody"], "the runtime offers asks, binary, breaks, echo, "),
+        (&["echo@2"], "the runtime offers it without a version: submit echo\n"),
         (&["echo", "--lease", r#"{"no.such":["x"]}"#], "INVALID_REQUEST"),
         (&["echo", "--token", "tok-mallory"], "check the token"),
     ] {
@@ -83,6 +84,50 @@ fn a_refusal_is_5_and_says_what_to_do() {
         "once: {}",
         other.stderr
     );
+}
+
+#[test]
+fn a_missing_version_is_told_which_ones_there_are() {
+    let serving = crate::support::Serving::start(&["--token", "t=me", "--agent", "v@1=true", "--agent", "v@2=true"]);
+    let refused = serving.submit("t", &["v@3"]);
+    let said = crate::support::stderr(&refused);
+    assert_eq!(refused.status.code(), Some(5), "{said}");
+    assert!(
+        said.trim_end().ends_with(r#"the agent "v" has no version "3"; the runtime offers its versions 1, 2"#),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_option_says_how_it_is_written() {
+    let refused = |arguments: &[&str]| {
+        let output = crate::support::run(&[&["submit", "echo"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        crate::support::stderr(&output).to_owned()
+    };
+    for runtime in ["1.5s", "500ms"] {
+        let said = refused(&["--max-runtime", runtime]);
+        assert!(said.contains("write whole seconds, such as 90s or 10m"), "{said}");
+    }
+    let said = refused(&["--lease", "tool"]);
+    assert!(said.contains(r#"write it as {"tool.call":["search"]}, or a file as @FILE"#), "{said}");
+    assert!(!said.contains("with its quotes"), "{said}");
+}
+
+#[test]
+fn an_unknown_namespace_is_told_which_ones_there_are() {
+    let refused = Runtime::start().run(&["submit", "echo", "--lease", r#"{"nope":["x"]}"#]);
+    assert_eq!(refused.code, Some(5));
+    for namespace in ["fs.read", "fs.write", "net.fetch", "tool.call", "agent.delegate", "model.use", "x-vendor."] {
+        assert!(refused.stderr.contains(namespace), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn an_end_names_the_option_that_allows_more_time() {
+    let done = Runtime::start().run(&["submit", "waits", "--expires-in", "1s"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("LEASE_EXPIRED") && done.stderr.contains("--expires-in"), "{}", done.stderr);
 }
 
 #[test]

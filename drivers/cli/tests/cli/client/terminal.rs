@@ -51,6 +51,19 @@ fn indeterminate_progress_is_a_spinner() {
 }
 
 #[test]
+fn a_list_fits_the_terminal_and_shows_as_much_of_an_error_as_there_is_room_for() {
+    let runtime = Runtime::start();
+    runtime.run(&["submit", "fail", "--input", r#""the printer has no paper, and no ink either""#]);
+    let (shown, code) = end(on_a_terminal(runtime.command(&["jobs"])));
+    assert_eq!(code, 0, "{shown}");
+    // The terminal of the test reads bytes, not characters.
+    let shown = String::from_utf8(shown.chars().map(|byte| u8::try_from(byte).unwrap()).collect()).unwrap();
+    let shown = console::strip_ansi_codes(&shown);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    assert!(shown.contains("  the printer has") && !shown.contains("either"), "{shown}");
+}
+
+#[test]
 fn a_typed_line_answers_a_question() {
     let runtime = Runtime::start();
     let questions =

@@ -100,6 +100,18 @@ impl Judging {
 }
 
 #[test]
+fn a_wrong_token_names_the_options_that_there_are() {
+    let server = serve();
+    let refused = run(&["conformance", &server.url, "--token", "wrong"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = stderr(&refused);
+    assert!(
+        said.contains("check --token, --token-file, NUNCIO_TOKEN or NUNCIO_TOKEN_FILE") && !said.contains("context"),
+        "{said}"
+    );
+}
+
+#[test]
 fn our_client_breaks_no_rule() {
     let judging = Judging::start(&["--timeout", "20s"]);
     let output = run(&["submit", "echo", "--url", &judging.url, "--token", "tok-any"]);

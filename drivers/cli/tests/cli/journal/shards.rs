@@ -50,13 +50,137 @@ fn another_number_of_shards_is_refused() {
     serving.stop("TERM");
     for shards in ["1", "3"] {
         let flags = ["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal, "--shards", shards];
-        let refused = run(&flags);
-        assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), ""));
-        let complaint = stderr(&refused);
-        assert!(complaint.contains("belongs to shard 1 of 2"), "{complaint}");
-        assert!(complaint.contains("start nuncio serve with --shards 2"), "{complaint}");
+        for refused in [run(&flags), run(&[&flags[..], &["--check"]].concat())] {
+            assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), ""));
+            let complaint = stderr(&refused);
+            assert!(complaint.contains("belongs to shard 1 of 2"), "{complaint}");
+            assert!(complaint.contains("start nuncio serve with --shards 2"), "{complaint}");
+        }
     }
     std::fs::remove_file(folder.path("journal.1")).unwrap();
-    let refused = run(&["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal, "--shards", "2"]);
-    assert!(stderr(&refused).contains("the journal of shard 2 of 2 is new"), "{}", stderr(&refused));
+    let flags = ["serve", "--demo-agents", "--journal", &journal, "--shards", "2"];
+    for more in [&["--check"][..], &["--listen", "127.0.0.1:0"]] {
+        let refused = run(&[&flags, more].concat());
+        assert!(stderr(&refused).contains("the journal of shard 2 of 2 is new"), "{}", stderr(&refused));
+    }
+}
+
+/// A journal of two shards that was closed, with a job in each, and the ids of the jobs.
+fn of_two(folder: &Folder) -> (String, Vec<String>) {
+    let journal = folder.file("journal");
+    let serving = serve(&journal, "2");
+    let jobs = TOKENS.map(|token| {
+        let token = token.split_once('=').unwrap().0;
+        super::accepted(&serving.submit(token, &["echo"]))
+    });
+    serving.stop("TERM");
+    (journal, jobs.into())
+}
+
+fn json(args: &[&str]) -> serde_json::Value {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    serde_json::from_str(stdout(&output)).unwrap()
+}
+
+#[test]
+fn a_copy_has_the_files_of_all_shards() {
+    let folder = Folder::new();
+    let (journal, jobs) = of_two(&folder);
+    let mut serving = serve(&journal, "2");
+    serving.until("restored");
+    let (copy, again) = (folder.file("copy"), folder.file("again"));
+    for (action, from, to) in [("backup", &journal, &copy), ("restore", &copy, &again)] {
+        let copied = run(&["journal", action, from, to]);
+        assert_eq!(copied.status.code(), Some(0), "{}", stderr(&copied));
+        assert!(stdout(&copied).contains(&format!("in 2 files, to {to} and {to}.1")), "{}", stdout(&copied));
+    }
+    serving.stop("TERM");
+    let checked = run(&["journal", "check", &again]);
+    assert!(stdout(&checked).contains("in 2 files"), "{}{}", stdout(&checked), stderr(&checked));
+    let mut serving = serve(&again, "2");
+    let line = serving.until("restored");
+    assert!(line.contains(&format!("restored {} sessions and {} jobs", jobs.len(), jobs.len())), "{line}");
+}
+
+#[test]
+fn every_command_takes_all_shards() {
+    let folder = Folder::new();
+    let (journal, jobs) = of_two(&folder);
+    let stats = json(&["journal", "stats", &journal, "--json"]);
+    assert_eq!((&stats["jobs"]["success"], &stats["sessions"]), (&jobs.len().into(), &jobs.len().into()), "{stats}");
+    let files = stats["files"].as_array().unwrap();
+    assert_eq!(files.iter().map(|file| file["records"].as_u64().unwrap()).sum::<u64>(), stats["records"]);
+    let records: Vec<_> = files.iter().map(|file| file["records"].as_u64().unwrap()).collect();
+    assert!(records.len() == 2 && records.iter().all(|records| *records > 0), "both shards have some: {stats}");
+    let sessions = run(&["journal", "sessions", &journal]);
+    assert_eq!(stdout(&sessions).lines().count(), 1 + jobs.len(), "{}", stdout(&sessions));
+    for job in &jobs {
+        let replayed = run(&["replay", "--journal", &journal, "--job", job]);
+        assert_eq!(replayed.status.code(), Some(0), "{}", stderr(&replayed));
+        assert!(stdout(&replayed).contains("job.result"), "{}", stdout(&replayed));
+    }
+    let compacted = run(&["journal", "compact", &journal, "--retain", "0s"]);
+    assert_eq!(compacted.status.code(), Some(0), "{}", stderr(&compacted));
+    let after = json(&["journal", "stats", &journal, "--json"]);
+    assert_eq!(after["jobs"], stats["jobs"]);
+    for (before, after) in files.iter().zip(after["files"].as_array().unwrap()) {
+        assert!(after["records"].as_u64() < before["records"].as_u64(), "{before} {after}");
+    }
+}
+
+#[test]
+fn a_journal_without_one_of_its_files_is_not_whole() {
+    let folder = Folder::new();
+    let (journal, _) = of_two(&folder);
+    let second = folder.file("journal.1");
+    let copy = folder.file("copy");
+    let commands: [&[&str]; 7] = [
+        &["journal", "check", &journal],
+        &["journal", "stats", &journal],
+        &["journal", "sessions", &journal],
+        &["journal", "compact", &journal],
+        &["journal", "backup", &journal, &copy],
+        &["journal", "restore", &journal, &copy],
+        &["replay", "--journal", &journal, "--job", "job_"],
+    ];
+    let refused = |what: &str| {
+        for command in commands {
+            let output = run(command);
+            assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{command:?}");
+            assert!(stderr(&output).contains(what), "{command:?}: {}", stderr(&output));
+        }
+        assert!(!folder.path("copy").exists() && !folder.path("copy.1").exists());
+    };
+    let alone = run(&["journal", "check", &second]);
+    assert_eq!((alone.status.code(), stdout(&alone)), (Some(1), ""));
+    assert!(stderr(&alone).contains("has shard 2 of 2 of a journal; give the file of shard 1"), "{}", stderr(&alone));
+    std::fs::rename(&second, folder.path("elsewhere")).unwrap();
+    refused(&format!("shard 2 of 2 is missing, whose file is {second}"));
+    // A copy of the first one.
+    std::fs::copy(&journal, &second).unwrap();
+    refused("is that of shard 1 of 2, and not that of shard 2 of 2");
+}
+
+#[test]
+fn a_copy_that_cannot_be_written_names_itself() {
+    let folder = Folder::new();
+    let (journal, _) = of_two(&folder);
+    let refused = |to: &str| {
+        let output = run(&["journal", "backup", &journal, to]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(6), ""));
+        stderr(&output).to_owned()
+    };
+    let nowhere = folder.file("nowhere/copy");
+    let complaint = refused(&nowhere);
+    assert!(complaint.contains(&format!("cannot write the copy {nowhere}.1: No such file")), "{complaint}");
+    assert!(complaint.contains("check that its folder exists"), "{complaint}");
+    // The file of the first shard is written last. What was written before is removed.
+    std::fs::write(folder.path("copy"), "").unwrap();
+    let complaint = refused(&folder.file("copy"));
+    assert_eq!(
+        complaint,
+        format!("nuncio: {} exists already; remove it, or give the copy another name\n", folder.file("copy"))
+    );
+    assert!(!folder.path("copy.1").exists());
 }

@@ -214,12 +214,34 @@ pub enum JournalError {
         "the journal of {0} is new, but the journals of other shards are not; restore it from a copy, or begin new journals for all shards"
     )]
     NewShard(Shard),
+    /// There is a file where a copy was to be written.
+    #[error("{0} exists already; remove it, or give the copy another name")]
+    CopyExists(String),
+    /// A copy cannot be written, whereas the journal is not affected.
+    #[error("the copy {to} cannot be written: {fault}")]
+    Copy {
+        /// The path of the copy.
+        to: String,
+        /// What is wrong, in words.
+        fault: String,
+    },
     /// Any other error of the system.
     #[error("the journal cannot be used: {0}")]
     Io(String),
 }
 
 impl JournalError {
+    /// Says of an error of the system that it concerns the copy at `to`, and not the journal.
+    #[cfg(feature = "sqlite")]
+    fn not_copied(to: &Path, error: JournalError) -> JournalError {
+        let fault = match error {
+            JournalError::Io(fault) => fault,
+            JournalError::Full => "its disk is full".to_owned(),
+            other => return other,
+        };
+        JournalError::Copy { to: to.display().to_string(), fault }
+    }
+
     /// Returns whether trying again cannot help. A server whose journal fails so ends.
     pub fn is_final(&self) -> bool {
         match self {
@@ -230,7 +252,12 @@ impl JournalError {
             | JournalError::OtherShard { .. }
             | JournalError::NewShard(_)
             | JournalError::Version { .. } => true,
-            JournalError::Locked(_) | JournalError::Busy | JournalError::Full | JournalError::Io(_) => false,
+            JournalError::Locked(_)
+            | JournalError::Busy
+            | JournalError::Full
+            | JournalError::CopyExists(_)
+            | JournalError::Copy { .. }
+            | JournalError::Io(_) => false,
         }
     }
 }

@@ -302,9 +302,10 @@ impl State {
                     info!(%session, principal, %dialect, resumed, peer, "the session is live");
                 });
             }
-            Event::SessionDetached { session } => {
+            Event::SessionDetached { session, goodbye } => {
                 self.peers.detached(session);
-                actions.push(move |_| info!(%session, "the session has no connection; it can be resumed"));
+                let what = detached(goodbye);
+                actions.push(move |_| info!(%session, "{what}; it can be resumed"));
             }
             Event::SessionClosed { session } => {
                 self.peers.detached(session);
@@ -433,3 +434,8 @@ impl State {
 #[path = "dispatch_tests.rs"]
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests;
+
+/// What has become of a session that can be resumed.
+fn detached(goodbye: bool) -> &'static str {
+    if goodbye { "the client has closed the session" } else { "the session has no connection" }
+}

@@ -34,8 +34,8 @@ pub enum NoResult {
     TimedOut,
     /// The time to wait for it is over, and nothing was heard of the job at all. The job may go on.
     #[error(
-        "nothing was heard of the job within the time to wait for it, although its request was sent {requests} times; check \
-         that a router runs on this bus and accepts this client"
+        "nothing was heard of the job within the time to wait for it, {}: no worker of its topic has taken it yet, or one runs \
+         it without reporting progress, or no router on this bus accepts this client", sent(*requests)
     )]
     Unheard {
         /// How often its request was sent; 0 if the bus was never reached.
@@ -44,6 +44,15 @@ pub enum NoResult {
     /// The bus was closed. The job may go on.
     #[error("the bus was closed before a result came; the job may go on")]
     Closed,
+}
+
+/// Says how often a request was sent.
+fn sent(requests: u32) -> String {
+    match requests {
+        0 => "because the bus was not reached".to_owned(),
+        1 => "although its request was sent once".to_owned(),
+        requests => format!("although its request was sent {requests} times"),
+    }
 }
 
 /// A job that did not succeed.

@@ -26,8 +26,8 @@ use super::blob::BlobError;
 use super::bus::BusError;
 use super::node::hub::Connection;
 use super::node::owner::Owner;
-use crate::io::clock::timeout;
-use crate::io::random;
+use crate::io::clock::{monotonic, timeout};
+use crate::io::{BoxFuture, random};
 
 /// A client: it submits jobs to the bus, and awaits their results.
 ///
@@ -107,6 +107,11 @@ impl<D> Client<D> {
         let stored = timeout(&*hub.io, limit, store.set(&key, blob, ttl)).await;
         stored.ok_or_else(|| BlobError::Unreachable(format!("it did not answer within {limit:?}")))??;
         Ok(Pointer { scheme: store.scheme(), key })
+    }
+
+    /// Waits for some time, on the client's thread.
+    pub(crate) fn pause(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.owner.hub.io.sleep_until(monotonic() + time)
     }
 
     /// Returns the number of jobs whose result is awaited.

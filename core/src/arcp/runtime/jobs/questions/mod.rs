@@ -249,6 +249,11 @@ impl Asked {
         self.state
     }
 
+    /// Whether it asks for the approval of an operation.
+    pub(crate) fn is_approval(&self) -> bool {
+        self.name.starts_with('!')
+    }
+
     /// Its body as in its event, while it is open.
     pub(crate) fn body(&self) -> &str {
         &self.body

@@ -66,6 +66,8 @@ pub struct Subscribed {
     pub parent_job_id: Option<JobId>,
     /// The job's trace.
     pub trace_id: Option<TraceId>,
+    /// When the job was accepted, as it was written; only Nuncio's runtime says it (ours).
+    pub accepted_at: Option<String>,
     /// The number of the last event before the subscription, in the numbering of the job's owner: replayed events are
     /// up to this one, live events after it.
     pub subscribed_from: Option<u64>,
@@ -201,6 +203,7 @@ impl Grant<'_> {
             credentials: self.credentials(),
             parent_job_id: self.parent_job_id.as_str().map(JobId::from),
             trace_id: self.trace(trace),
+            accepted_at: self.accepted_at.owned(),
             subscribed_from: self.subscribed_from.value(),
             replayed: self.replayed.is_set(),
             history_truncated: self.history_truncated.is_set(),

@@ -48,6 +48,9 @@ pub struct JobRow {
     pub session_id: Option<SessionId>,
     /// How the job has ended, as Nuncio's runtime says (ours).
     pub ended: Option<ListedEnd>,
+    /// What a running job is about, as Nuncio's runtime says (ours): `cancelling` of one that was asked to stop, `asking` of
+    /// one that has an open question.
+    pub phase: Option<String>,
 }
 
 /// How a job in a [`JobPage`] has ended (ours).
@@ -96,6 +99,8 @@ struct Row<'a> {
     session_id: Maybe<Text<'a>>,
     #[serde(borrow, rename = "x-vendor.nuncio.ended")]
     ended: Maybe<End<'a>>,
+    #[serde(borrow, rename = "x-vendor.nuncio.phase")]
+    phase: Maybe<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -140,6 +145,7 @@ impl Row<'_> {
             last_event_seq: self.last_event_seq.value(),
             session_id: self.session_id.as_str().map(SessionId::from),
             ended: self.ended.0.as_ref().and_then(End::read),
+            phase: self.phase.owned(),
         })
     }
 }

@@ -98,8 +98,13 @@ impl Ledger {
                 &format!("{name} has ended without a server: the router has kept its result, and none of its steps"),
             );
         }
+        let unheard = expected.saturating_sub(received as u64);
         let succeeded = self.ends.values().filter(|status| **status == FinalStatus::Success).count();
-        narrate("jobs", &format!("{succeeded} of {} succeeded, with {received} of {expected} steps", jobs.len()));
+        let of_ended = if unheard > 0 { format!("; {unheard} more were made without a server") } else { String::new() };
+        narrate(
+            "jobs",
+            &format!("{succeeded} of {} succeeded, with {}{of_ended}", jobs.len(), count(received as u64, "step")),
+        );
         checked?;
         for (name, to) in jobs {
             let runs = done.runs.get(*name).map_or(0, Vec::len);
@@ -127,7 +132,11 @@ impl Ledger {
             return Err((*sentence).to_owned());
         }
         print_line("");
-        print_line(&format!("OK: {}, adopted {adopted}, lost 0, twice 0.", self.stream.summary()));
+        let (all, ended) = (jobs.len(), ended_away.len());
+        print_line(&format!(
+            "OK: {}, adopted {all} ({adopted} ran, {ended} had ended), lost 0, twice 0.",
+            self.stream.summary()
+        ));
         Ok(())
     }
 }

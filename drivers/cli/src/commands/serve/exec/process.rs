@@ -10,9 +10,9 @@ use super::environment;
 use super::plain::{self, Printed};
 use super::stdio::{self, Listener};
 use crate::exec::answer;
+use crate::exec::ending::Ending;
 use crate::exec::host::Host;
 use crate::exec::program::{Program, ResultSource};
-use crate::exec::protocol::Ending;
 use crate::exec::run::{self, Pipes, RunError, Tasks};
 
 /// Runs the program for a job until both have ended. If the job ends first, the program is ended.

@@ -14,9 +14,10 @@ use tracing::debug;
 
 use super::reservations::Reservations;
 use crate::exec::answer;
+use crate::exec::ending::Ending;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
 use crate::exec::pipe::PipeLines;
-use crate::exec::protocol::{self, Amount, Chunk, Ending, Id, Message, Question};
+use crate::exec::protocol::{self, Amount, Chunk, Id, Message, Question};
 
 /// The maximum number of answers that wait for the program to read them. Until it does, its stdout is not read.
 const MAX_ANSWERS: usize = 64;
@@ -138,6 +139,10 @@ impl Listener {
             }
             Message::Ask(id, question) => self.ask(id, &question).await,
             Message::Invalid(reason) => Err(LineError::Invalid(reason)),
+            Message::Unknown(reason) => {
+                self.ending.unknown(self.line, &reason);
+                Err(LineError::Invalid(reason))
+            }
             Message::Unreadable(reason) => {
                 self.ending.unreadable(self.line, &reason);
                 Err(LineError::Invalid(reason))

@@ -19,6 +19,8 @@ use nuncio_tokio::auth::{
 use nuncio_tokio::caracal::{ConfigError, InvalidId};
 use serde::{Deserialize, Deserializer};
 
+use crate::private;
+
 /// The options, and the table `[security]` of the configuration file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default, expecting = "a table, [security]")]
@@ -321,6 +323,7 @@ impl Security {
     fn tokens_of_file(&self) -> Result<Vec<Token>, SecurityError> {
         let Some(path) = &self.token_file else { return Ok(Vec::new()) };
         let text = read("--token-file", path)?;
+        private::warn_of_readers(path);
         let text = str::from_utf8(&text).map_err(|error| SecurityError::TokenFile {
             path: path.clone(),
             line: text.get(..error.valid_up_to()).map_or(0, |valid| valid.split(|byte| *byte == b'\n').count()),

@@ -179,18 +179,16 @@ impl Database {
         to: &Path,
         check: impl FnOnce(&Path) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
-        let exists = |path: &Path| {
-            JournalError::Io(format!("{} exists already; remove it, or name another file", path.display()))
-        };
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let beside = beside(to, suffix);
             if beside.exists() {
-                return Err(exists(&beside));
+                return Err(JournalError::CopyExists(beside.display().to_string()));
             }
         }
         let part = beside(to, ".part");
-        let written = self.write_to(&part).and_then(|()| check(&part)).and_then(|found| {
-            let io = |error: std::io::Error| JournalError::Io(error.to_string());
+        let not_written = |error: JournalError| JournalError::not_copied(to, error);
+        let written = self.write_to(&part).map_err(not_written).and_then(|()| check(&part)).and_then(|found| {
+            let io = |error: std::io::Error| not_written(JournalError::Io(error.to_string()));
             std::fs::rename(&part, to).map_err(io)?;
             let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;

@@ -83,6 +83,9 @@ impl SqliteJournal {
 
     /// Writes everything that was committed to another file, which must not exist. A server may be writing the journal
     /// meanwhile. The copy is whole by itself; it is checked, and appears under its name once it is. Returns what is in it.
+    /// Each shard of a server has a file of its own, and only that is copied.
+    ///
+    /// Errors: [`JournalError::CopyExists`], [`JournalError::Copy`], and those of a journal that cannot be read.
     pub fn backup(&self, to: impl AsRef<Path>) -> Result<JournalStats, JournalError> {
         self.database.copy_to(to.as_ref(), |part| SqliteJournal::look(part)?.check())
     }
@@ -91,6 +94,12 @@ impl SqliteJournal {
     fn is_low(&self) -> bool {
         let min = self.options.min_free;
         min > 0 && DiskSpace::of(&self.path).is_some_and(|space| space.free < min)
+    }
+
+    /// Returns the shard whose records the file has ([`Journal::assign`]); `None` of a file without records that was never
+    /// one of several shards.
+    pub fn shard(&self) -> Result<Option<Shard>, JournalError> {
+        self.database.shard()
     }
 
     /// Returns the path of the file.
