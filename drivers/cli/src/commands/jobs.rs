@@ -27,10 +27,10 @@ Examples:
 
 The newest jobs are listed first. AGE is the time since a job was created, TOOK
 is the time from then to its end, and ERROR says why it failed. A running job is
-asking if it waits for an answer (`nuncio questions`), and cancelling if it
-was asked to stop. Only the jobs of
-the token's principal are listed, unless the policy of the runtime allows more.
-Ended jobs are listed for a limited time (`nuncio serve --retention`).
+asking if it waits for an answer (`nuncio questions`), and cancelling if it was
+asked to stop. Only the jobs of the token's principal are listed, unless the
+policy of the runtime allows more. Ended jobs are listed for a limited time
+(`nuncio serve --retention`).
 
 Exit codes:
   0    the jobs were listed; with --watch, Ctrl-C was pressed
