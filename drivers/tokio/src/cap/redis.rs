@@ -112,7 +112,8 @@ impl RedisStore {
             return Err(failed.error.clone());
         }
         let number = connection.number + 1;
-        let attempt = timeout(self.options.connect_timeout, self.dial(number)).await;
+        // In a box of its own, since every operation would be as large as this otherwise.
+        let attempt = timeout(self.options.connect_timeout, Box::pin(self.dial(number))).await;
         let limit = self.options.connect_timeout;
         let attempt = attempt.unwrap_or_else(|_| Err(BlobError::Unreachable(format!("no answer within {limit:?}"))));
         match attempt {
@@ -222,22 +223,18 @@ impl BlobStore for RedisStore {
         let mut commands = Pipeline::new();
         commands.cmd("GETRANGE").arg(key).arg(0).arg(i64::try_from(max).unwrap_or(i64::MAX));
         commands.cmd("EXISTS").arg(key);
-        let mut size = Pipeline::new();
-        size.cmd("STRLEN").arg(key);
+        let key = key.to_owned();
         Box::pin(async move {
             let (blob, exists): (Vec<u8>, bool) = self.run(&commands).await?;
             match blob.len() {
                 0 if !exists => Ok(None),
                 // A blob without bytes, unless it was stored between the commands.
-                0 => match self.run::<(usize,)>(&size).await? {
-                    (0,) => Ok(Some(Bytes::new())),
-                    (_,) => Err(BlobError::Unreachable("the blob was stored while it was read".to_owned())),
+                0 => match self.length(&key).await? {
+                    0 => Ok(Some(Bytes::new())),
+                    _ => Err(BlobError::Unreachable("the blob was stored while it was read".to_owned())),
                 },
-                read if read > max => {
-                    let (bytes,): (usize,) = self.run(&size).await?;
-                    // It may have been replaced by a shorter one.
-                    Err(BlobError::TooLarge { bytes: bytes.max(read), max })
-                }
+                // It may have been replaced by a shorter one.
+                read if read > max => Err(BlobError::TooLarge { bytes: self.length(&key).await?.max(read), max }),
                 _ => Ok(Some(blob.into())),
             }
         })
@@ -263,6 +260,16 @@ impl BlobStore for RedisStore {
 }
 
 impl RedisStore {
+    /// Returns the bytes of a blob. It is seldom asked for, so that its future is in a box of its own.
+    fn length(&self, key: &str) -> BoxFuture<'_, Result<usize, BlobError>> {
+        let mut commands = Pipeline::new();
+        commands.cmd("STRLEN").arg(key);
+        Box::pin(async move {
+            let (bytes,) = self.run(&commands).await?;
+            Ok(bytes)
+        })
+    }
+
     /// Runs a command whose answer says nothing.
     fn tell(&self, command: redis::Cmd) -> BoxFuture<'_, Result<(), BlobError>> {
         let mut commands = Pipeline::new();
