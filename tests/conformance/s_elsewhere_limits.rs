@@ -93,6 +93,52 @@ fn the_answer_to_a_repeated_subscribe_follows_the_events_of_the_first() {
     assert_eq!(messages(&frames[answer..]), counted(0, 100));
 }
 
+/// The client sends the same request again: the answer to the first one is not that to the second.
+#[test]
+fn a_request_that_is_sent_again_is_answered_once_with_one_history() {
+    let mut shards = Shards::new(|_| {});
+    let (op, welcome) = shards.session(HERE, "op", Dialect::NUNCIO);
+    let (alice, _) = shards.session(THERE, "alice", Dialect::SPEC);
+    let (job, key) = shards.submit(alice);
+    for text in counted(0, 20) {
+        shards.emit(THERE, key, &text);
+    }
+    let subscribe = json!({"job_id": job, "history": true});
+    shards.hold = true;
+    shards.frame_as(op, "same", "job.subscribe", subscribe.clone());
+    shards.run(HERE, |runtime, now| runtime.handle_close(now, op.conn));
+    let resume =
+        json!({"session_id": welcome["session_id"], "resume_token": welcome["resume_token"], "last_event_seq": 0});
+    let (again, _) = shards.hello(HERE, "op", Dialect::NUNCIO, resume);
+    shards.frame_as(again, "same", "job.subscribe", subscribe);
+    shards.hold = false;
+    shards.emit(THERE, key, "20");
+    let frames = shards.frames(again);
+    let answers: Vec<_> = (0..frames.len()).filter(|at| frames[*at]["type"] == "job.subscribed").collect();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(messages(&frames[answers[0]..]), counted(0, 21));
+}
+
+/// What has arrived of the first subscription, its end among it, does not end the second.
+#[test]
+fn a_job_that_has_ended_is_watched_again_while_the_first_history_waits() {
+    let mut shards = Shards::new(small);
+    let (op, _) = shards.session(HERE, "op", Dialect::NUNCIO);
+    let (alice, _) = shards.session(THERE, "alice", Dialect::SPEC);
+    let (job, key) = shards.submit(alice);
+    for text in counted(0, 20) {
+        shards.emit(THERE, key, &text);
+    }
+    shards.finish(THERE, key);
+    shards.stop_reading(op);
+    shards.frame(op, "job.subscribe", json!({"job_id": job, "history": true}));
+    shards.frame(op, "job.subscribe", json!({"job_id": job, "history": true}));
+    let frames = read_all(&mut shards, op);
+    let answer = frames.iter().rposition(|frame| frame["type"] == "job.subscribed").unwrap();
+    assert_eq!(messages(&frames[answer..]), counted(0, 20));
+    assert_eq!(frames.last().unwrap()["type"], "job.result");
+}
+
 #[test]
 fn a_live_subscription_that_does_not_keep_up_is_dropped_after_its_last_event() {
     let mut shards = Shards::new(small);

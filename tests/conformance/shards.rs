@@ -230,9 +230,14 @@ impl Shards {
     pub(crate) fn frame(&mut self, client: Client, kind: &str, payload: Value) -> String {
         self.ids += 1;
         let id = format!("m{}", self.ids);
+        self.frame_as(client, &id, kind, payload);
+        id
+    }
+
+    /// Sends a frame with an id.
+    pub(crate) fn frame_as(&mut self, client: Client, id: &str, kind: &str, payload: Value) {
         let frame = json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload});
         self.run(client.at, |runtime, now| runtime.handle_frame(now, client.conn, frame.to_string().as_bytes()));
-        id
     }
 
     /// Returns the next frame of a client.

@@ -188,8 +188,8 @@ const ARCP: [Mutation; 50] = [
     at(
         "a terminal is sent twice",
         "arcp/runtime/end.rs",
-        "let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };",
-        "let _ = self.show(key, id, kind, payload.clone(), None); let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };",
+        "let shown = self.show(key, id, kind, payload.clone(), None);",
+        "let _ = self.show(key, id, kind, payload.clone(), None); let shown = self.show(key, id, kind, payload.clone(), None);",
     ),
     at(
         "children outlive their parents",
@@ -266,8 +266,8 @@ const ARCP: [Mutation; 50] = [
     at(
         "a principal that sees a job may answer its questions",
         "arcp/runtime/question_answer.rs",
-        "if !self.may_answer_question(&principal, job.accepted()) {",
-        "if !self.may_answer_question(&job.accepted().principal, job.accepted()) {",
+        "            Some((_, asked)) => self.may_answer_question(&principal, job.accepted(), asked),",
+        "            Some((_, asked)) => self.may_answer_question(&job.accepted().principal, job.accepted(), asked),",
     ),
     at(
         "everyone reads the state of the runtime",

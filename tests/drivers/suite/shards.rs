@@ -55,7 +55,7 @@ fn builder() -> ServerBuilder {
     Server::builder().verifier(verify).agent("echo", move |input, ctx| Box::pin(echo(input, ctx))).shards(SHARDS)
 }
 
-pub(super) fn quick() -> Reconnect {
+fn quick() -> Reconnect {
     Reconnect::default().first_pause(Duration::from_micros(1)).longest_pause(Duration::from_millis(1))
 }
 
@@ -101,7 +101,7 @@ fn a_wrong_token_is_refused_and_what_it_leaves_is_nothing() {
         let refused = Client::over(server.memory_connector(), "wrong").connect().await;
         assert!(refused.is_err());
         connect(&server, "user-1").await.close().await;
-        assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Drained);
+        assert_eq!(server.shutdown(Duration::from_mins(1)).await, Shutdown::Drained);
         assert_eq!(server.stats().connections, 0);
     });
 }
@@ -226,7 +226,7 @@ fn journals_of_other_shards_are_refused() {
         let journals: Vec<_> = (0..SHARDS).map(|_| MemoryJournal::new()).collect();
         let server = builder().journals(journals.clone()).build().unwrap();
         runs_job(&connect(&server, &principal(1, 0)).await).await;
-        assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Drained);
+        assert_eq!(server.shutdown(Duration::from_mins(1)).await, Shutdown::Drained);
         drop(server);
         let copies = || journals.iter().map(MemoryJournal::snapshot).collect::<Vec<_>>();
 
@@ -248,7 +248,7 @@ fn journals_of_other_shards_are_refused() {
         let single = MemoryJournal::new();
         let server = builder().shards(1).journal(single.clone()).build().unwrap();
         runs_job(&connect(&server, "user-1").await).await;
-        assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Drained);
+        assert_eq!(server.shutdown(Duration::from_mins(1)).await, Shutdown::Drained);
         let mut mixed: Vec<_> = (0..SHARDS).map(|_| MemoryJournal::new()).collect();
         mixed[0] = single;
         assert!(matches!(refusal(mixed, SHARDS), JournalError::OtherShard { found: Shard::ONLY, .. }));
@@ -265,17 +265,17 @@ fn files_of_other_shards_are_refused() {
         let directory = TempDir::new();
         let open = |name: &str| SqliteJournal::open(directory.file(name), SqliteOptions::default()).unwrap();
         let first = builder().shards(2).journals([open("a"), open("b")]).build().unwrap();
-        assert_eq!(first.shutdown(Duration::ZERO).await, Shutdown::Drained);
+        assert_eq!(first.shutdown(Duration::from_mins(1)).await, Shutdown::Drained);
         let turned = builder().shards(2).journals([open("b"), open("a")]).build();
         assert!(matches!(turned, Err(BuildError::Journal(JournalError::OtherShard { .. }))), "{:?}", turned.err());
         let alone = builder().shards(1).journal(open("a")).build();
         assert!(matches!(alone, Err(BuildError::Journal(JournalError::OtherShard { .. }))), "{:?}", alone.err());
         // A file of a server without shards becomes one of several while it has no records.
         let alone = builder().shards(1).journal(open("c")).build().unwrap();
-        assert_eq!(alone.shutdown(Duration::ZERO).await, Shutdown::Drained);
+        assert_eq!(alone.shutdown(Duration::from_mins(1)).await, Shutdown::Drained);
         let both = builder().shards(2).journals([open("c"), open("d")]).build().unwrap();
         runs_job(&connect(&both, "user-1").await).await;
-        assert_eq!(both.shutdown(Duration::ZERO).await, Shutdown::Drained);
+        assert_eq!(both.shutdown(Duration::from_mins(1)).await, Shutdown::Drained);
     });
 }
 

@@ -42,8 +42,8 @@ pub(super) const ELSEWHERE: [Mutation; 8] = [
     at(
         "elsewhere: a subscription that was refused goes on",
         "arcp/runtime/relay.rs",
-        "            if self.inquiries.is_open(key, request_id) {",
-        "            if self.inquiries.is_open(key, request_id) || !request_id.is_empty() {",
+        "        if !is_open && !self.expects(key, about.job) {",
+        "        if !is_open && request_id.is_empty() {",
     ),
     at(
         "elsewhere: the guests of a session outlive it",

@@ -1,8 +1,8 @@
 //! The end of every input: performs the work that its handler has left, in one loop.
 //!
 //! ```text
-//! input -> one handler -> flush:  agents that may go on -> jobs that got a slot -> connections that may send
-//!                           ^--------------- each may leave more to be done ---------------'
+//! input -> one handler -> flush:  agents that may go on -> jobs that got a slot -> connections that may send -> arrivals
+//!                           ^---------------------- each may leave more to be done ----------------------'
 //! ```
 
 use bytes::Bytes;
@@ -51,6 +51,8 @@ impl Runtime {
             } else if let Some(conn) = self.conns.next_touched() {
                 self.pump(conn);
                 self.settle_connection(conn);
+            } else if let Some(key) = self.sessions.next_with_arrivals() {
+                self.take_arrivals(key);
             } else if let Some((conn, ending)) = self.conns.next_leaving() {
                 self.end_connection(conn, ending.code, ending.reason);
             } else if !self.relieve() {
@@ -71,7 +73,7 @@ impl Runtime {
         if let Some(session) = self.sessions.get_mut(key) {
             self.jobs.wake(session.unblock(&self.config.limits));
         }
-        self.take_arrivals(key);
+        self.sessions.look_at_arrivals(key);
     }
 
     /// Continues a job that waited: sends the rest of its result, or wakes its agent.

@@ -243,6 +243,7 @@ impl Runtime {
         let silence = heartbeat.then(|| now.plus_secs(interval));
         self.conns.admit(conn, key, silence, now, &mut self.timers);
         self.queue(conn, Reply::welcome(frame));
+        self.sessions.look_at_arrivals(key);
         self.event(Event::SessionLive { session: id, conn, principal, dialect, resumed });
         self.outputs.reading(conn);
     }

@@ -68,6 +68,10 @@ pub(super) struct Inquiry {
     missing: usize,
     /// The runtimes that have answered; `None` is this one.
     answered: BTreeSet<Option<u32>>,
+    /// How often the client has sent the request, and how many answers each runtime has given to it. A client that has lost its
+    /// connection sends it again, and only the last answer of each runtime counts.
+    round: usize,
+    heard: BTreeMap<u32, usize>,
     deadline: Deadline,
 }
 
@@ -100,6 +104,8 @@ impl Inquiry {
             gathering,
             missing,
             answered: BTreeSet::new(),
+            round: 1,
+            heard: BTreeMap::new(),
             deadline: Deadline::new(Timer::Inquiry),
         })
     }
@@ -121,7 +127,9 @@ impl Inquiries {
     /// Adds the inquiry of a session, with a deadline for its answers. One that is still open came on an earlier connection,
     /// and is replaced.
     pub(super) fn open(&mut self, key: SessionKey, mut inquiry: Box<Inquiry>, until: Time, timers: &mut Timers) {
-        self.close(key, timers);
+        if let Some(earlier) = self.close(key, timers).filter(|earlier| earlier.request_id == inquiry.request_id) {
+            (inquiry.round, inquiry.heard) = (earlier.round + 1, earlier.heard);
+        }
         inquiry.deadline.set(until, key, timers);
         self.0.insert(key, inquiry);
     }
@@ -157,6 +165,13 @@ impl Inquiries {
         let Some(inquiry) = self.0.get_mut(&key).filter(|inquiry| *inquiry.request_id == *request_id) else {
             return Progress::Missing;
         };
+        if let Some(from) = from {
+            let heard = inquiry.heard.entry(from).or_default();
+            *heard += 1;
+            if *heard < inquiry.round {
+                return Progress::Missing;
+            }
+        }
         if !inquiry.answered.insert(from) {
             return Progress::Missing;
         }

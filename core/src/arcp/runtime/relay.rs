@@ -172,26 +172,22 @@ impl Runtime {
         about: Option<About>,
         payload: &Bytes,
     ) -> Option<(About, Arrived)> {
-        if let Some(about) = about.filter(|_| kind == "job.subscribed") {
-            // It counts even if the connection that has asked for it is gone, but not once it was refused.
-            if self.inquiries.is_open(key, request_id) {
-                self.watch_elsewhere(key, about, from);
-            } else if self.watched_elsewhere(key, about.job).is_none() {
-                self.end_subscription(key, about);
-            }
-        }
         let text = core::str::from_utf8(payload).unwrap_or_default();
+        let is_open = self.inquiries.is_open(key, request_id);
         let progress = self.inquiries.answered(key, Some(from), request_id, Ok(text), &mut self.timers);
-        // The events of an earlier subscription to the job go before the answer.
-        let arrived = match (&progress, about) {
-            (Progress::Counts(inquiry), Some(about)) if kind == "job.subscribed" => {
-                Some((about, Arrived::Subscribed(inquiry.conn, request_id.into(), payload.clone())))
-            }
-            _ => None,
+        let Some(about) = about.filter(|_| kind == "job.subscribed") else {
+            self.inquiry_proceeds(key, progress, Some((kind, about, text)));
+            return None;
         };
-        let answer = if arrived.is_none() { Some((kind, about, text)) } else { None };
-        self.inquiry_proceeds(key, progress, answer);
-        arrived
+        // A subscription counts even if the connection that has asked for it is gone, but not once it was refused.
+        if !is_open && !self.expects(key, about.job) {
+            self.end_subscription(key, about);
+            return None;
+        }
+        // What has arrived of an earlier subscription to the job goes before the answer.
+        let conn = if let Progress::Counts(inquiry) = &progress { Some(inquiry.conn) } else { None };
+        self.inquiry_proceeds(key, progress, None);
+        Some((about, Arrived::Subscribed(conn, request_id.into(), payload.clone())))
     }
 
     /// Takes the page of this runtime, if it is to be merged with others. Returns whether it is.
@@ -285,6 +281,11 @@ impl Runtime {
         self.event(Event::Relay { guest, frame });
     }
 
+    /// Whether a session watches a job of another runtime, or will once it has taken what has arrived.
+    fn expects(&self, key: SessionKey, job: JobUlid) -> bool {
+        self.sessions.get(key).and_then(Session::elsewhere).is_some_and(|all| all.expects(job))
+    }
+
     /// Returns what a session knows of a job of another runtime that it watches.
     pub(super) fn watched_elsewhere(&self, key: SessionKey, job: JobUlid) -> Option<&Watched> {
         self.sessions.get(key).and_then(Session::elsewhere).and_then(|all| all.watched(job))
@@ -313,10 +314,11 @@ impl Runtime {
         });
     }
 
-    /// Takes frames that have arrived into the log of their session, as long as it has room for them and they can be stored.
+    /// Takes frames that have arrived into the log of their session, as long as it has a connection and room for them, and they can
+    /// be stored. A history would fill the log of a session without a connection.
     pub(super) fn take_arrivals(&mut self, key: SessionKey) {
         while !self.is_stuck()
-            && let Some(session) = self.sessions.get(key)
+            && let Some(session) = self.sessions.get(key).filter(|session| session.conn().is_some())
             && let Some(first) = session.elsewhere().and_then(|elsewhere| elsewhere.first())
             && session.has_room(1, first.payload_len(), &self.config.limits)
         {
@@ -325,6 +327,7 @@ impl Runtime {
             match kind {
                 Arrived::Frame(kind, payload) => self.show_elsewhere(key, about, kind, &payload),
                 Arrived::Subscribed(conn, request_id, payload) => {
+                    self.watch_elsewhere(key, about, from);
                     self.subscribed_elsewhere(key, conn, &request_id, about, &payload);
                 }
                 Arrived::Dropped => drop(self.unwatch_elsewhere(key, about.job)),
@@ -334,7 +337,15 @@ impl Runtime {
     }
 
     /// Sends the answer to a subscribe, after all events that were numbered before.
-    fn subscribed_elsewhere(&mut self, key: SessionKey, conn: ConnId, request_id: &str, about: About, payload: &Bytes) {
+    fn subscribed_elsewhere(
+        &mut self,
+        key: SessionKey,
+        conn: Option<ConnId>,
+        request_id: &str,
+        about: About,
+        payload: &Bytes,
+    ) {
+        let Some(conn) = conn else { return };
         let Some(session) = self.sessions.get(key).filter(|session| session.conn() == Some(conn)) else { return };
         let after = session.last_seq();
         let payload = core::str::from_utf8(payload).unwrap_or_default();

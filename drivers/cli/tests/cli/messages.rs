@@ -157,7 +157,7 @@ fn a_server_that_refuses_the_path_is_reached() {
     let url = serving.url.replace("/arcp", "/other");
     let (code, message) = said(&["jobs", "--url", &url, "--token", "t"]);
     assert_eq!(code, Some(6));
-    assert_eq!(message.matches("404").count(), 1, "{message}");
+    assert_eq!(message.matches("404 Not Found").count(), 1, "{message}");
     assert!(message.contains("check the path of the URL") && !message.contains("is running there"), "{message}");
 }
 

@@ -43,8 +43,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Arrived {
     /// A numbered frame: its type and payload.
     Frame(&'static str, Bytes),
-    /// The answer to a subscribe that came on a connection, with its request and payload.
-    Subscribed(ConnId, Box<str>, Bytes),
+    /// The beginning of a subscription: the answer's request and payload, and the connection that waits for it, if one does.
+    Subscribed(Option<ConnId>, Box<str>, Bytes),
     /// The end of the subscription.
     Dropped,
 }
@@ -76,6 +76,12 @@ impl Elsewhere {
     /// Stops watching a job. Returns whether it was watched.
     pub(crate) fn unwatch(&mut self, job: JobUlid) -> bool {
         self.watched.remove(&job).is_some()
+    }
+
+    /// Whether a job is watched, or the beginning of a subscription to it has arrived.
+    pub(crate) fn expects(&self, job: JobUlid) -> bool {
+        let begins = |arrival: &Arrival| arrival.about.job == job && matches!(arrival.kind, Arrived::Subscribed(..));
+        self.watched.contains_key(&job) || self.arrived.iter().any(begins)
     }
 
     /// Returns a watched job.

@@ -41,6 +41,8 @@ pub(super) struct Sessions {
     guests: usize,
     /// Sessions with frames of other runtimes that their logs have not taken.
     arriving: BTreeSet<SessionKey>,
+    /// Those of them whose logs may have room now.
+    due: BTreeSet<SessionKey>,
     /// The bytes that wait for the connections of sessions.
     waiting: Shares<SessionKey>,
 }
@@ -176,6 +178,18 @@ impl Sessions {
             self.arriving.remove(&key);
         }
         Some(arrival)
+    }
+
+    /// Notes that the log of a session may have room for such frames.
+    pub(super) fn look_at_arrivals(&mut self, key: SessionKey) {
+        if self.arriving.contains(&key) {
+            self.due.insert(key);
+        }
+    }
+
+    /// Returns the next session whose log may have room for such frames.
+    pub(super) fn next_with_arrivals(&mut self) -> Option<SessionKey> {
+        self.due.pop_first()
     }
 
     /// Returns the sessions that have such frames.

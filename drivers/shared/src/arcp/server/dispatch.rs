@@ -334,21 +334,17 @@ impl State {
                 }
             }
             Event::Cancel { job, reason, .. } => {
-                if let Some(job) = self.jobs.get(&job).cloned() {
-                    actions.push(move |_| {
-                        info!(job = %job.info.id, "the job is being cancelled");
-                        job.cancel(reason);
-                    });
-                }
+                self.tell_job(job, actions, move |job| {
+                    info!(job = %job.info.id, "the job is being cancelled");
+                    job.cancel(reason);
+                });
             }
             Event::Unblocked { job } => self.tell_job(job, actions, Job::unblock),
             Event::Answered { job, question, answer } => {
-                if let Some(job) = self.jobs.get(&job).cloned() {
-                    actions.push(move |_| {
-                        info!(job = %job.info.id, question = question.0, by = ?answer.by(), "a question has ended");
-                        job.answered(question, &answer);
-                    });
-                }
+                self.tell_job(job, actions, move |job| {
+                    info!(job = %job.info.id, question = question.0, by = ?answer.by(), "a question has ended");
+                    job.answered(question, &answer);
+                });
             }
             Event::Noted { job, number } => self.tell_job(job, actions, move |job| job.noted(number)),
             Event::Ended { job: key, status, fault, result } => {
