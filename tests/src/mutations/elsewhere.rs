@@ -30,8 +30,8 @@ pub(super) const ELSEWHERE: [Mutation; 8] = [
     at(
         "elsewhere: frames are taken whether the log has room for them or not",
         "arcp/runtime/relay.rs",
-        "            && session.has_room(1, first.payload_len(), &self.config.limits)",
-        "            && first.payload_len() < usize::MAX",
+        "            && !session.is_behind(self.config.limits.send_window)",
+        "            && !session.is_behind(usize::MAX)",
     ),
     at(
         "elsewhere: a subscription is not on record",

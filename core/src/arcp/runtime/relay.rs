@@ -319,8 +319,7 @@ impl Runtime {
     pub(super) fn take_arrivals(&mut self, key: SessionKey) {
         while !self.is_stuck()
             && let Some(session) = self.sessions.get(key).filter(|session| session.conn().is_some())
-            && let Some(first) = session.elsewhere().and_then(|elsewhere| elsewhere.first())
-            && session.has_room(1, first.payload_len(), &self.config.limits)
+            && !session.is_behind(self.config.limits.send_window)
         {
             let id = session.id();
             let Some(Arrival { from, about, kind }) = self.sessions.take_arrival(key) else { return };

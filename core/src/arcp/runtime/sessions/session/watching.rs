@@ -71,9 +71,14 @@ impl Session {
         self.watches.replay_from(job, at, after, not_before)
     }
 
+    /// Whether so many events wait for its connection that no more of a history is taken.
+    pub(crate) fn is_behind(&self, window: usize) -> bool {
+        self.conn.is_some() && self.log.unwritten().0 >= window
+    }
+
     /// Returns the first job whose history can be sent now, and its next position, or `None` while many events wait.
     pub(crate) fn next_replay(&mut self, now: Time, window: usize) -> Option<(JobKey, u64)> {
-        if self.conn.is_some() && self.log.unwritten().0 >= window {
+        if self.is_behind(window) {
             return None;
         }
         self.watches.next_replay(now)
