@@ -56,6 +56,7 @@ mod s_clock;
 mod s_compat;
 mod s_dialects;
 mod s_elsewhere;
+mod s_elsewhere_again;
 mod s_elsewhere_limits;
 mod s_fixtures;
 mod s_limits;

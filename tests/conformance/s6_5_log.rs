@@ -397,7 +397,8 @@ fn s6_5_an_interrupted_replay_evicts_nothing_the_client_has_not_received() {
     w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
     w.cut(b);
     let c = w.resume(b, 1);
-    let jobs: Vec<String> = w.drain(c).iter().map(|frame| frame.job().to_owned()).collect();
+    let events = w.drain(c).into_iter().filter(|frame| frame.seq().is_some());
+    let jobs: Vec<String> = events.map(|frame| frame.job().to_owned()).collect();
     assert_eq!(jobs.iter().filter(|id| **id == own.id).count(), 3, "its own events");
     assert_eq!(jobs.iter().filter(|id| **id == job.id).count(), 21, "and the whole history");
 }

@@ -1,6 +1,6 @@
 //! §7.6, §7.7: subscriptions over time: detached sessions, jobs without an owner, slow watchers, order.
 
-use nuncio_core::arcp::Refused;
+use nuncio_core::arcp::{ACCEPTED_REPLAY, Refused};
 use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::json;
 
@@ -207,4 +207,43 @@ fn s7_6_the_answer_to_a_repeated_subscribe_follows_the_events_of_the_first() {
     let messages = frames[answer..].iter().filter(|frame| frame.event() == "log");
     let messages: Vec<_> = messages.map(|frame| frame.body()["message"].as_str().unwrap().to_owned()).collect();
     assert_eq!(messages, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+}
+
+/// A client that asks for the answers that it has lost asks again with the same id. The socket of each connection takes the
+/// whole history, but only five frames of it arrive.
+#[test]
+fn s6_3_each_connection_brings_the_end_of_a_history_nearer() {
+    for ends in [false, true] {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        let job = w.job(a, "echo");
+        for number in 0..60 {
+            w.log(&job, &number.to_string());
+        }
+        if ends {
+            w.finish(&job, "1");
+        }
+        let subscribe = json!({
+            "arcp": "1.1", "id": "same", "type": "job.subscribe", "payload": {"job_id": job.id, "history": true}
+        });
+        let mut b = w.login_with("tok-alice", &["subscribe", ACCEPTED_REPLAY]);
+        w.send_frame(b, &subscribe);
+        let (mut seen, mut answers, mut heard) = (0, 0, Vec::new());
+        for _ in 0..60 {
+            b = w.resume(b, seen);
+            if answers == 0 {
+                w.send_frame(b, &subscribe);
+            }
+            for frame in w.drain(b).into_iter().take(5) {
+                answers += usize::from(frame.kind() == "job.subscribed");
+                assert!(answers > 0, "the answer comes before the events");
+                seen = frame.seq().unwrap_or(seen);
+                heard.push(frame);
+            }
+        }
+        let logged = heard.iter().filter(|frame| frame.event() == "log");
+        let messages: Vec<_> = logged.map(|frame| frame.body()["message"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(messages, (0..60).map(|number| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(heard.last().unwrap().kind() == "job.result", ends);
+    }
 }

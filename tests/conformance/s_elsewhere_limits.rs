@@ -89,7 +89,7 @@ fn the_answer_to_a_repeated_subscribe_follows_the_events_of_the_first() {
     shards.stop_reading(again);
     shards.frame(again, "job.subscribe", json!({"job_id": job, "history": true}));
     let frames = read_all(&mut shards, again);
-    let answer = frames.iter().position(|frame| frame["type"] == "job.subscribed").unwrap();
+    let answer = frames.iter().rposition(|frame| frame["type"] == "job.subscribed").unwrap();
     assert_eq!(messages(&frames[answer..]), counted(0, 100));
 }
 

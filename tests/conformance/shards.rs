@@ -211,7 +211,7 @@ impl Shards {
             conn
         });
         let client = Client { at, conn };
-        let features = ["ack", "list_jobs", "subscribe", "progress"];
+        let features = ["ack", "list_jobs", "subscribe", "progress", "x-vendor.nuncio.accepted_replay"];
         let mut hello = json!({
             "client": {"name": "c", "version": "1"}, "auth": {"scheme": "bearer", "token": "t"},
             "capabilities": {"features": features}

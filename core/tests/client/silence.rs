@@ -209,14 +209,44 @@ fn without_list_jobs_nothing_is_asked() {
     assert!(harness.wait(1_000 * SECOND).is_empty());
 }
 
-#[test]
-fn nuncio_ends_every_job_and_is_not_asked() {
+/// A client of Nuncio's runtime.
+fn nuncio() -> Harness {
     let mut harness = Harness::idle(config());
     harness.open();
+    harness.frame(&welcome_of_nuncio());
+    harness
+}
+
+fn welcome_of_nuncio() -> String {
     let features = FEATURES.replace("[\"heartbeat\"", "[\"x-vendor.nuncio.accepted_replay\",\"heartbeat\"");
-    harness.frame(&welcome_with("sess_1", "t", "", &features));
+    welcome_with("sess_1", "t", "", &features)
+}
+
+#[test]
+fn nuncio_ends_every_job_and_is_not_asked() {
+    let mut harness = nuncio();
     harness.job("j");
     assert!(harness.wait(1_000 * SECOND).is_empty());
+}
+
+/// The runtime knows a subscribe that is sent again by its id, and does not begin its history anew.
+#[test]
+fn a_subscribe_is_sent_to_nuncio_again_with_the_same_id() {
+    let mut harness = nuncio();
+    harness.subscribe("j");
+    let id = harness.id_of("job.subscribe");
+    let answer = plain("job.subscribed", &format!(r#""job_id":"j","request_id":"{id}""#));
+    for _ in 0..10 {
+        harness.cut();
+        harness.open();
+        harness.frame(&welcome_of_nuncio());
+        assert_eq!(harness.id_of("job.subscribe"), id);
+    }
+    assert_eq!(harness.frame(&answer).len(), 1, "it is answered");
+    assert!(harness.frame(&answer).is_empty(), "once");
+    harness.cut();
+    harness.open();
+    assert_eq!(harness.frame(&welcome_of_nuncio()), ["welcome again sess_1"], "and not sent again");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Several shards: who may see the jobs of others sees those of all shards, through sockets and over restarts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nuncio_core::arcp::shard_of;
@@ -13,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::server::{Server, ServerBuilder};
-use super::shards::{SHARDS, principal, principals};
-use super::support::{connect, within};
+use super::shards::{SHARDS, principal, principals, quick};
+use super::support::{connect, cut_websocket, within};
 
 const HISTORY: Subscribe = Subscribe { history: true, from_event_seq: None };
 
@@ -40,8 +42,8 @@ fn elsewhere() -> impl Iterator<Item = String> {
     (0..SHARDS).filter(move |shard| *shard != own).map(|shard| principal(shard, 0))
 }
 
-/// Reads the events of a watched job to its end; returns the values of its metrics.
-async fn metrics(watched: &mut Subscription) -> Vec<u64> {
+/// Reads the events of a watched job to its end. It must have all metrics, each once, and succeed.
+async fn reads_all(watched: &mut Subscription, metrics: u64) {
     let (mut values, mut last) = (Vec::new(), 0);
     while let Some(event) = watched.events().try_next().await.unwrap() {
         assert!(event.seq > last, "{} after {last}", event.seq);
@@ -50,7 +52,9 @@ async fn metrics(watched: &mut Subscription) -> Vec<u64> {
             values.push(event.body.parse::<Value>().unwrap()["value"].as_u64().unwrap());
         }
     }
-    values
+    let outcome = watched.outcome().await.unwrap();
+    assert_eq!(outcome.status, FinalStatus::Success, "{outcome:?} after {} metrics", values.len());
+    assert_eq!(values, (0..metrics).collect::<Vec<_>>());
 }
 
 #[test]
@@ -111,11 +115,50 @@ fn an_operator_watches_jobs_of_other_shards() {
             let mut job = owner.submit(&Submit::new("floods")).await.unwrap();
             for _ in 0..2 {
                 let mut watched = root.subscribe(job.job_id(), HISTORY).await.unwrap();
-                assert_eq!(metrics(&mut watched).await, (0..EVENTS).collect::<Vec<_>>());
-                assert_eq!(watched.outcome().await.unwrap().status, FinalStatus::Success);
+                reads_all(&mut watched, EVENTS).await;
             }
             job.outcome().await.unwrap();
         }
+    });
+}
+
+/// Events cross the shards while connections of both sides are cut: none is lost, none comes twice.
+#[test]
+fn an_operator_watches_jobs_of_other_shards_over_cut_connections() {
+    const EVENTS: u64 = 2_000;
+    within(async {
+        let floods = async |_: Value, ctx: JobContext| {
+            for number in 0..EVENTS {
+                ctx.emit(&Body::metric("n", &number.into(), None, None)?).await?;
+            }
+            Ok::<_, Failure>(EVENTS)
+        };
+        let config = Config::default().with(|config| {
+            config.operators.insert("root".to_owned());
+            // The watcher may be away for as long as it needs to come back.
+            config.limits.log_events = 10_000;
+        });
+        let server = operated().config(config).agent("floods", move |input, ctx| Box::pin(floods(input, ctx))).build();
+        let server = server.unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let (url, connections) = (listening.url().to_owned(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&connections);
+        let connector = move || {
+            let number = counted.fetch_add(1, Ordering::SeqCst);
+            cut_websocket(url.clone(), 20_000 + 7_919 * (number % 5))
+        };
+        let root = Client::over(connector, "root").reconnect(quick()).connect().await.unwrap();
+        for name in elsewhere() {
+            let owner = connect(&server, &name).await;
+            let mut job = owner.submit(&Submit::new("floods")).await.unwrap();
+            let mut live = root.subscribe(job.job_id(), HISTORY).await.unwrap();
+            reads_all(&mut live, EVENTS).await;
+            job.outcome().await.unwrap();
+            let mut past = root.subscribe(job.job_id(), HISTORY).await.unwrap();
+            assert!(past.info().replayed);
+            reads_all(&mut past, EVENTS).await;
+        }
+        assert!(connections.load(Ordering::SeqCst) > 10, "{connections:?}");
     });
 }
 

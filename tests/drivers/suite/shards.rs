@@ -55,7 +55,7 @@ fn builder() -> ServerBuilder {
     Server::builder().verifier(verify).agent("echo", move |input, ctx| Box::pin(echo(input, ctx))).shards(SHARDS)
 }
 
-fn quick() -> Reconnect {
+pub(super) fn quick() -> Reconnect {
     Reconnect::default().first_pause(Duration::from_micros(1)).longest_pause(Duration::from_millis(1))
 }
 

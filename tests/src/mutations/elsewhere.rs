@@ -8,7 +8,7 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
     Mutation { name, file, original, replacement, suite: Suite::Tests(TESTS) }
 }
 
-pub(super) const ELSEWHERE: [Mutation; 8] = [
+pub(super) const ELSEWHERE: [Mutation; 12] = [
     at(
         "elsewhere: a page goes beyond the place that all runtimes have reached",
         "arcp/runtime/inquiries.rs",
@@ -24,8 +24,8 @@ pub(super) const ELSEWHERE: [Mutation; 8] = [
     at(
         "elsewhere: a guest is on record",
         "arcp/runtime/append.rs",
-        "        self.number(key, kind, head, payload, secret, accepted).filter(|_| !guest)",
-        "        self.number(key, kind, head, payload, secret, accepted).filter(|_| guest || !guest)",
+        "        self.number(key, kind, head, payload, secret, announcement).filter(|_| !guest)",
+        "        self.number(key, kind, head, payload, secret, announcement).filter(|_| guest || !guest)",
     ),
     at(
         "elsewhere: frames are taken whether the log has room for them or not",
@@ -56,5 +56,29 @@ pub(super) const ELSEWHERE: [Mutation; 8] = [
         "arcp/runtime/relay.rs",
         "        if self.conns.get_mut(conn).is_some_and(Conn::end_inquiry) {",
         "        if self.conns.get_mut(conn).is_none_or(|open| open.is_guest() && open.end_inquiry()) {",
+    ),
+    at(
+        "elsewhere: a history begins anew with each connection",
+        "arcp/runtime/sessions/announcement.rs",
+        "                core::mem::replace(asked, epoch) != epoch",
+        "                core::mem::replace(asked, epoch) == u32::MAX",
+    ),
+    at(
+        "elsewhere: an answer that is lost with its connection is not sent again",
+        "arcp/runtime/relay.rs",
+        "payload.clone(), None, announcement) {",
+        "payload.clone(), None, announcement.filter(|_| false)) {",
+    ),
+    at(
+        "elsewhere: a request that is sent again is relayed again",
+        "arcp/runtime/inquiries.rs",
+        "            inquiry.conn = conn;\n            true",
+        "            inquiry.conn = conn;\n            false",
+    ),
+    at(
+        "elsewhere: an answer that waits stays with the connection that is lost",
+        "arcp/runtime/sessions/elsewhere.rs",
+        "                *to = Some(conn);",
+        "                *to = to.or(Some(conn));",
     ),
 ];

@@ -57,6 +57,8 @@ struct Conn {
     /// The number that the connection resumed from.
     resumed: u64,
     known: HashSet<String>,
+    /// The ids of the `job.subscribed` that were sent on it.
+    answers: HashSet<String>,
     /// The ids of the submits that came on it.
     submits: HashSet<String>,
     closed: bool,
@@ -71,6 +73,8 @@ pub(crate) struct Checker {
     dialects: HashMap<String, Dialect>,
     /// The envelope ids seen, with the type, session and number of their frame.
     ids: HashMap<String, (String, String, Option<u64>)>,
+    /// Each `job.subscribed`, by its id.
+    answers: HashMap<String, String>,
     /// Secret texts with the only principal that may read them, or `None` if no principal may.
     secrets: Vec<(String, Option<String>)>,
     tokens: Vec<String>,
@@ -276,7 +280,16 @@ impl Checker {
         let seen = (frame.kind().to_owned(), session, frame.seq());
         let before = self.ids.entry(envelope.to_owned()).or_insert_with(|| seen.clone());
         assert_eq!(*before, seen, "an id was used for two frames: {text}");
-        if !numbered && frame.kind() != "job.accepted" {
+        // A client that has asked for it is sent an answer again on another connection.
+        let replays = self.sessions.get(&before.1).is_some_and(Session::replays_accepted);
+        let again = frame.kind() == "job.accepted" || (frame.kind() == "job.subscribed" && replays);
+        if frame.kind() == "job.subscribed" {
+            let answers = &mut self.conns.get_mut(&id).expect("a connection").answers;
+            assert!(answers.insert(envelope.to_owned()), "an answer was sent twice on a connection: {text}");
+            let before = self.answers.entry(envelope.to_owned()).or_insert_with(|| text.to_owned());
+            assert_eq!(before, text, "an answer is not what it was");
+        }
+        if !numbered && !again {
             self.ids.insert(envelope.to_owned(), (String::from("used once"), String::new(), None));
         }
     }

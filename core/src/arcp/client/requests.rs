@@ -21,8 +21,8 @@ use crate::arcp::wire::status::READ_STATUS;
 use crate::time::Time;
 use crate::trace::TraceId;
 
-/// The number of envelope ids that are remembered of one request. It gets a new one whenever it is sent again, and the
-/// runtime may still answer an old one.
+/// The number of envelope ids that are remembered of one request. Most requests get a new one whenever they are sent again,
+/// and the runtime may still answer an old one.
 const MAX_ENVELOPES: usize = 4;
 
 /// The number of envelope ids that are remembered of requests that are gone.
@@ -171,17 +171,22 @@ impl Requests {
         !self.queue.is_empty()
     }
 
-    /// Sends the next queued request: returns what `write` makes of it. It is sent under the id `envelope`, and its
-    /// answer is overdue at `deadline`.
+    /// Sends the next queued request: returns what `write` makes of it and of its envelope id. It is sent under the id
+    /// `fresh`, unless it is a subscribe that is sent again and `repeats` says that the runtime knows it by its id. Its answer
+    /// is overdue at `deadline`.
     pub(super) fn next<T>(
         &mut self,
-        envelope: EnvelopeId,
+        fresh: EnvelopeId,
         deadline: Time,
-        write: impl FnOnce(&Request) -> T,
+        repeats: bool,
+        write: impl FnOnce(&Request, EnvelopeId) -> T,
     ) -> Option<T> {
         while let Some(id) = self.queue.pop_front() {
             let Some(entry) = self.open.get_mut(&id) else { continue };
-            let written = write(&entry.request);
+            let repeats = repeats && matches!(entry.request.ask, Ask::Subscribe(_));
+            let last = entry.envelopes.pop_if(|_| repeats);
+            let envelope = last.unwrap_or(fresh);
+            let written = write(&entry.request, envelope);
             if entry.request.ask == Ask::Unsubscribe {
                 self.remove(id);
                 return Some(written);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Client;
 use super::session::Session;
 use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::ids::{EnvelopeId, SessionUlid};
 use crate::arcp::wire::request::write::{self, HelloForm};
 use crate::time::Time;
@@ -86,7 +87,8 @@ impl Client {
         }
         let id = EnvelopeId::next(random, now);
         let deadline = self.outbox.clock().read(now).plus(self.config.request_timeout);
-        self.requests.next(id, deadline, |request| {
+        let repeats = session.features().has(Feature::AcceptedReplay);
+        self.requests.next(id, deadline, repeats, |request, id| {
             let trace = request.trace.as_ref().map(|trace| trace as &dyn core::fmt::Display);
             let job = request.job.as_ref().map(|job| job as &dyn core::fmt::Display);
             let head = envelope::head(&session.id(), trace, job);

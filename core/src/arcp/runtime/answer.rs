@@ -14,7 +14,7 @@ use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobAccepted, Record};
 use super::retry::Answer;
-use super::sessions::log::Announcement;
+use super::sessions::announcement::{Announced, Announcement};
 use super::sessions::session::Session;
 use super::sessions::watches::Role;
 use crate::arcp::wire::body::Body;
@@ -162,10 +162,9 @@ impl Runtime {
         let conn = session.conn().filter(|_| !answer.silent);
         let announcement = Announcement {
             id: envelope,
-            job: id,
-            accepted: Arc::clone(accepted),
             request_id: Some(answer.request_id.into()),
             epoch: if conn.is_some() { session.epoch() } else { 0 },
+            kind: Announced::Accepted(id, Arc::clone(accepted)),
         };
         if let Some(conn) = conn {
             let reply = session.dialect().reply_id(envelope, Some(answer.request_id));
@@ -194,7 +193,8 @@ impl Runtime {
         let conn = session.conn().filter(|conn| self.conns.get(*conn).is_some_and(|open| !open.is_paused()));
         let epoch = if conn.is_some() { session.epoch() } else { 0 };
         if let Some(session) = self.sessions.get_mut(key) {
-            let announcement = Announcement { id: envelope, job: id, accepted, request_id: None, epoch };
+            let kind = Announced::Accepted(id, accepted);
+            let announcement = Announcement { id: envelope, request_id: None, epoch, kind };
             session.announce(id, Some(announcement.into()));
         }
         self.record_watching(key, id, None, None, Some(envelope));

@@ -10,8 +10,9 @@ use super::Runtime;
 use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
 use super::record::{Begun, First, JobEventRecord, QuestionFact, Record, Target};
+use super::sessions::announcement::Announcement;
 use super::sessions::elsewhere::Elsewhere;
-use super::sessions::log::{Announcement, Entry, frame_len};
+use super::sessions::log::{Entry, frame_len};
 use super::sessions::watches::Role;
 use crate::arcp::wire::body::{Body, Meta};
 use crate::arcp::wire::feature::{Feature, Features};
@@ -126,8 +127,8 @@ impl Runtime {
     ) -> Option<Target> {
         let session = self.sessions.get_mut(key)?;
         let head = session.watch_head(id)?;
-        let (accepted, guest) = (session.take_announcement(id), session.is_guest());
-        self.number(key, kind, head, payload, secret, accepted).filter(|_| !guest)
+        let (announcement, guest) = (session.take_announcement(id), session.is_guest());
+        self.number(key, kind, head, payload, secret, announcement).filter(|_| !guest)
     }
 
     /// Numbers a frame of a job for this session alone, and records it.
@@ -146,7 +147,7 @@ impl Runtime {
         }
     }
 
-    /// Numbers a frame into a session's log. `accepted` precedes it on every new connection.
+    /// Numbers a frame into a session's log. `announcement` precedes it on every new connection.
     pub(super) fn number(
         &mut self,
         key: SessionKey,
@@ -154,14 +155,16 @@ impl Runtime {
         head: Arc<str>,
         payload: Bytes,
         secret: Option<Bytes>,
-        accepted: Option<Box<Announcement>>,
+        announcement: Option<Box<Announcement>>,
     ) -> Option<Target> {
         let id = EnvelopeId::next(&mut self.random, self.clock.now());
         let session = self.sessions.get_mut(key)?;
-        let first = accepted.as_deref().map(|a| First { id: a.id, request_id: a.request_id.clone() });
+        // A `job.subscribed` is not on record, because the client can ask for it again.
+        let accepted = announcement.as_deref().filter(|announcement| announcement.subscription().is_none());
+        let first = accepted.map(|a| First { id: a.id, request_id: a.request_id.clone() });
         // The next store is the record of an event; the record of a terminal may come after others.
         let after = if kind == "job.event" { self.outputs.stored() + 1 } else { u64::MAX };
-        let entry = Entry { id, kind, head, payload, secret, accepted, after };
+        let entry = Entry { id, kind, head, payload, secret, announcement, after };
         let limits = self.memory.limits(session.principal(), &self.config.limits);
         let seq = session.number(entry, &limits);
         let target = Target { session: session.id(), seq, id, first, dialect: session.dialect() };

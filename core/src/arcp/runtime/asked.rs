@@ -9,7 +9,7 @@ use crate::json::Text;
 use crate::trace::TraceId;
 
 /// What the refused frame asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// A session.
     Hello,

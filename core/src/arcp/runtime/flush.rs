@@ -14,7 +14,7 @@ use super::conns::credit::Outstanding;
 use super::event::Event;
 use super::event::SendOrder;
 use super::host::{ConnId, JobKey, SessionKey};
-use super::sessions::log::Announcement;
+use super::sessions::announcement::{Announced, Announcement};
 use super::sessions::session::Session;
 use super::sessions::session::events::Numbered;
 use crate::arcp::wire::{envelope, reply};
@@ -131,7 +131,7 @@ impl Runtime {
                 self.send(conn, frame, meta, After::Store(after), SendOrder::Event);
                 true
             }
-            Numbered::Announcement(announcement) => self.send_announcement(conn, key, &announcement),
+            Numbered::Announcement(announcement, head) => self.send_announcement(conn, key, &announcement, &head),
             Numbered::Replay => self.replay_next(key),
             Numbered::Missing => {
                 self.fetch_log(key);
@@ -141,15 +141,21 @@ impl Runtime {
         }
     }
 
-    /// Sends a `job.accepted` again that precedes the next event. Returns whether there was credit for it.
-    fn send_announcement(&mut self, conn: ConnId, key: SessionKey, announcement: &Announcement) -> bool {
+    /// Sends an answer again that precedes the next event. Returns whether there was credit for it.
+    fn send_announcement(&mut self, conn: ConnId, key: SessionKey, announcement: &Announcement, head: &str) -> bool {
         let Some(session) = self.sessions.get(key) else { return false };
-        let accepted = &announcement.accepted;
-        let shown = self.credentials_for(session, announcement.job, accepted);
-        let payload = reply::accepted(accepted, session.form(), shown, announcement.request_id.as_deref());
-        let head = session.job_head(accepted);
-        let id = session.dialect().reply_id(announcement.id, announcement.request_id.as_deref());
-        let frame = envelope::reply(id, "job.accepted", &head, &payload);
+        let request_id = announcement.request_id.as_deref();
+        let id = session.dialect().reply_id(announcement.id, request_id);
+        let frame = match &announcement.kind {
+            Announced::Accepted(job, accepted) => {
+                let shown = self.credentials_for(session, *job, accepted);
+                let payload = reply::accepted(accepted, session.form(), shown, request_id);
+                envelope::reply(id, "job.accepted", head, &payload)
+            }
+            Announced::Subscribed { payload, .. } => {
+                envelope::reply(id, "job.subscribed", head, core::str::from_utf8(payload).unwrap_or("{}"))
+            }
+        };
         if !self.conns.get(conn).is_some_and(|open| open.has_credit(frame.len(), &self.config.limits)) {
             return false;
         }

@@ -68,10 +68,6 @@ pub(super) struct Inquiry {
     missing: usize,
     /// The runtimes that have answered; `None` is this one.
     answered: BTreeSet<Option<u32>>,
-    /// How often the client has sent the request, and how many answers each runtime has given to it. A client that has lost its
-    /// connection sends it again, and only the last answer of each runtime counts.
-    round: usize,
-    heard: BTreeMap<u32, usize>,
     deadline: Deadline,
 }
 
@@ -104,8 +100,6 @@ impl Inquiry {
             gathering,
             missing,
             answered: BTreeSet::new(),
-            round: 1,
-            heard: BTreeMap::new(),
             deadline: Deadline::new(Timer::Inquiry),
         })
     }
@@ -124,12 +118,21 @@ impl Inquiry {
 pub(super) struct Inquiries(BTreeMap<SessionKey, Box<Inquiry>>);
 
 impl Inquiries {
+    /// Gives the open inquiry of a session to the connection on which the client sends the same request again. Returns whether
+    /// there is one.
+    pub(super) fn move_to(&mut self, key: SessionKey, conn: ConnId, request_id: &str, asked: &Asked) -> bool {
+        let same = |inquiry: &&mut Box<Inquiry>| *inquiry.request_id == *request_id && inquiry.asked == *asked;
+        let inquiry = self.0.get_mut(&key).filter(same);
+        inquiry.is_some_and(|inquiry| {
+            inquiry.conn = conn;
+            true
+        })
+    }
+
     /// Adds the inquiry of a session, with a deadline for its answers. One that is still open came on an earlier connection,
     /// and is replaced.
     pub(super) fn open(&mut self, key: SessionKey, mut inquiry: Box<Inquiry>, until: Time, timers: &mut Timers) {
-        if let Some(earlier) = self.close(key, timers).filter(|earlier| earlier.request_id == inquiry.request_id) {
-            (inquiry.round, inquiry.heard) = (earlier.round + 1, earlier.heard);
-        }
+        self.close(key, timers);
         inquiry.deadline.set(until, key, timers);
         self.0.insert(key, inquiry);
     }
@@ -165,13 +168,6 @@ impl Inquiries {
         let Some(inquiry) = self.0.get_mut(&key).filter(|inquiry| *inquiry.request_id == *request_id) else {
             return Progress::Missing;
         };
-        if let Some(from) = from {
-            let heard = inquiry.heard.entry(from).or_default();
-            *heard += 1;
-            if *heard < inquiry.round {
-                return Progress::Missing;
-            }
-        }
         if !inquiry.answered.insert(from) {
             return Progress::Missing;
         }

@@ -23,6 +23,7 @@ use super::event::Event;
 use super::host::{ConnId, JobKey, SessionKey};
 use super::inquiries::{Gathering, Inquiry, Listed, Page, Progress, unreadable};
 use super::record::Record;
+use super::sessions::announcement::Announcement;
 use super::sessions::elsewhere::{Arrival, Arrived, Elsewhere, Watched};
 use super::sessions::session::Session;
 use crate::arcp::wire::body::Body;
@@ -135,18 +136,37 @@ impl Runtime {
         looks
     }
 
-    /// Relays a request. Until it is answered, nothing more is read from its connection. `own` is the number of answers of
-    /// this runtime.
+    /// Relays a request, unless it was relayed and the client sends it again on another connection. Until it is answered, nothing
+    /// more is read from its connection. `own` is the number of answers of this runtime.
     fn inquire(&mut self, key: SessionKey, request: &Request<'_>, gathering: Gathering, own: usize) {
         let others = usize::try_from(self.config.shards).unwrap_or(usize::MAX).saturating_sub(1);
         let asked = Asked::of(request.envelope);
-        let inquiry = Inquiry::new(request.conn, request.id, asked, gathering, others + own);
-        let until = self.clock.now().plus(self.config.relay_timeout);
-        self.inquiries.open(key, inquiry, until, &mut self.timers);
+        let relayed = self.inquiries.move_to(key, request.conn, request.id, &asked);
+        if !relayed {
+            let inquiry = Inquiry::new(request.conn, request.id, asked, gathering, others + own);
+            let until = self.clock.now().plus(self.config.relay_timeout);
+            self.inquiries.open(key, inquiry, until, &mut self.timers);
+        }
         if self.conns.get_mut(request.conn).is_some_and(Conn::begin_inquiry) {
             self.outputs.not_reading(request.conn);
         }
-        self.relay(key, request.text);
+        if !relayed {
+            self.relay(key, request.text);
+        }
+    }
+
+    /// Answers a subscribe that the client sends again, because it has lost its connection, if the answer is there. Returns
+    /// whether it is.
+    pub(super) fn subscribed_again(&mut self, key: SessionKey, request: &Request<'_>, job: JobUlid) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        if session.move_answer(job, request.id, request.conn) {
+            return true;
+        }
+        let Some(payload) = session.answer_again(job, request.id) else { return false };
+        let after = session.last_seq();
+        let about = self.watched_elsewhere(key, job).map(|watched| About { job, trace_id: watched.trace_id });
+        self.pass_on(key, request.id, "job.subscribed", about, text_of(&payload), after);
+        true
     }
 
     fn relay(&mut self, key: SessionKey, text: &str) {
@@ -172,7 +192,7 @@ impl Runtime {
         about: Option<About>,
         payload: &Bytes,
     ) -> Option<(About, Arrived)> {
-        let text = core::str::from_utf8(payload).unwrap_or_default();
+        let text = text_of(payload);
         let is_open = self.inquiries.is_open(key, request_id);
         let progress = self.inquiries.answered(key, Some(from), request_id, Ok(text), &mut self.timers);
         let Some(about) = about.filter(|_| kind == "job.subscribed") else {
@@ -344,12 +364,18 @@ impl Runtime {
         about: About,
         payload: &Bytes,
     ) {
-        let Some(conn) = conn else { return };
-        let Some(session) = self.sessions.get(key).filter(|session| session.conn() == Some(conn)) else { return };
-        let after = session.last_seq();
-        let payload = core::str::from_utf8(payload).unwrap_or_default();
-        self.pass_on(key, request_id, "job.subscribed", Some(about), payload, after);
-        self.conns.touch(conn);
+        let Some(session) = self.sessions.get(key) else { return };
+        let (after, conn) = (session.last_seq(), conn.filter(|conn| session.conn() == Some(*conn)));
+        let epoch = if conn.is_some() { session.epoch() } else { 0 };
+        if let Some(conn) = conn {
+            self.pass_on(key, request_id, "job.subscribed", Some(about), text_of(payload), after);
+            self.conns.touch(conn);
+        }
+        let id = EnvelopeId::next(&mut self.random, self.clock.now());
+        if let Some(session) = self.sessions.get_mut(key) {
+            let announcement = Announcement::subscribed(id, request_id, payload.clone(), epoch);
+            session.announce_elsewhere(about.job, announcement.into());
+        }
     }
 
     /// Takes what has arrived while nothing could be stored.
@@ -364,7 +390,9 @@ impl Runtime {
         let watched = self.watched_elsewhere(key, about.job);
         // The session has unsubscribed in the meantime.
         let Some(head) = watched.map(|watched| Arc::clone(&watched.head)) else { return };
-        if let Some(to) = self.number(key, kind, head, payload.clone(), None, None) {
+        let announcement =
+            self.sessions.get_mut(key).and_then(|session| session.take_announcement_elsewhere(about.job));
+        if let Some(to) = self.number(key, kind, head, payload.clone(), None, announcement) {
             self.record_shown(about, kind, payload, None, to);
         }
         if kind != "job.event" {
@@ -394,4 +422,9 @@ impl Runtime {
         }
         self.record_elsewhere(key);
     }
+}
+
+/// The text of a payload that has arrived as text.
+fn text_of(payload: &Bytes) -> &str {
+    core::str::from_utf8(payload).unwrap_or_default()
 }

@@ -12,7 +12,8 @@ use super::host::{ConnId, JobKey, Refused, ReplayId, SessionKey};
 use super::jobs::job::Job;
 use super::record::{First, Record};
 use super::replays::Wants;
-use super::sessions::log::{Announcement, Entry};
+use super::sessions::announcement::{Announced, Announcement};
+use super::sessions::log::Entry;
 use super::sessions::session::Session;
 use super::{Runtime, work};
 use crate::arcp::wire::envelope;
@@ -169,9 +170,9 @@ impl Runtime {
             let Some(target) = target.filter(|target| target.seq < before) else { continue };
             let Some(numbered) = record.entry(target) else { continue };
             let head = envelope::head(&id, Some(&numbered.trace_id), Some(&numbered.job)).into();
-            let accepted = target.first.as_ref().and_then(|first| self.announcement(first, numbered.job));
+            let announcement = target.first.as_ref().and_then(|first| self.announcement(first, numbered.job));
             let (id, kind, payload) = (target.id, numbered.kind, numbered.payload);
-            entries.push_back(Entry { id, kind, head, payload, secret: None, accepted, after: 0 });
+            entries.push_back(Entry { id, kind, head, payload, secret: None, announcement, after: 0 });
             next += 1;
         }
         entries
@@ -186,7 +187,7 @@ impl Runtime {
         };
         let job = id.unwrap_or_default();
         let request_id = first.request_id.clone();
-        Some(Announcement { id: first.id, job, accepted, request_id, epoch: 0 }.into())
+        Some(Announcement { id: first.id, request_id, epoch: 0, kind: Announced::Accepted(job, accepted) }.into())
     }
 
     /// Whether a request that came on the connection of this epoch is not answered any more.

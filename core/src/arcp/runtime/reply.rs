@@ -31,7 +31,8 @@ impl Runtime {
     }
 
     /// Queues a `job.subscribed`; `timed` says that the job's events are timed from its sending. It follows the event `after`: the
-    /// client takes what comes then for events of this subscription, and not of an earlier one.
+    /// client takes what comes then for events of this subscription, and not of an earlier one. Returns its id if the session has
+    /// a connection.
     pub(super) fn reply_subscribed(
         &mut self,
         key: SessionKey,
@@ -40,11 +41,11 @@ impl Runtime {
         payload: &str,
         timed: bool,
         after: u64,
-    ) {
+    ) -> Option<EnvelopeId> {
         let to = To { request_id: Some(request_id), job: Some(job) };
         self.reply_as(key, to, "job.subscribed", payload, |frame| {
             Reply::subscribed(frame, timed.then_some(job)).following(after)
-        });
+        })
     }
 
     fn reply_as(
@@ -54,9 +55,9 @@ impl Runtime {
         kind: &str,
         payload: &str,
         reply: impl FnOnce(bytes::Bytes) -> Reply,
-    ) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let Some(conn) = session.conn() else { return };
+    ) -> Option<EnvelopeId> {
+        let session = self.sessions.get(key)?;
+        let conn = session.conn()?;
         let dialect = session.dialect();
         let head = match to.job.and_then(|id| self.jobs.get(id)) {
             Some(job) => session.job_head(job.accepted()).into(),
@@ -68,6 +69,7 @@ impl Runtime {
             _ => dialect.reply_id(own, to.request_id),
         };
         self.queue(conn, reply(envelope::reply(id, kind, &head, payload)));
+        Some(own)
     }
 
     /// Queues an unnumbered frame. If a peer sends requests faster than it reads the replies, its frames are no longer

@@ -142,7 +142,7 @@ impl Runtime {
         key: SessionKey,
         accepted: &Accepted,
         terminal: &Terminal,
-        announcement: Option<alloc::boxed::Box<super::sessions::log::Announcement>>,
+        announcement: Option<alloc::boxed::Box<super::sessions::announcement::Announcement>>,
     ) {
         let Some(session) = self.sessions.get(key) else { return };
         let head = session.job_head(accepted).into();

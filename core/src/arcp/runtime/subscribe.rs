@@ -2,14 +2,15 @@
 
 use alloc::sync::Arc;
 
-use super::Runtime;
 use super::access::unknown_job;
 use super::dispatch::Request;
 use super::event::Event;
 use super::host::{JobKey, SessionKey};
 use super::policy::Access;
+use super::sessions::announcement::Announcement;
 use super::sessions::session::Session;
 use super::sessions::watches::Role;
+use super::{Runtime, work};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::Feature;
@@ -23,6 +24,9 @@ impl Runtime {
         let subscribe: request::Subscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::Subscribe)?;
         let named = request::job_id(subscribe.job_id, request.envelope.job_id.as_ref())?;
+        if self.announces_again(key, request.id) {
+            return Ok(());
+        }
         let stores = |session: &&mut Session| subscribe.history == Some(true) && !session.is_guest();
         if let Some(session) = self.sessions.get_mut(key).filter(stores) {
             // Every event of the history is stored for this session.
@@ -57,8 +61,20 @@ impl Runtime {
         Ok(())
     }
 
+    /// Whether a subscribe is one that the client sends again because it has lost its connection, and whose answer goes before the
+    /// events of the subscription on the new one. Its history does not begin anew, so that each connection brings the client
+    /// nearer to its end.
+    fn announces_again(&mut self, key: SessionKey, request_id: &str) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        self.work.charge(session.resumed_events() / work::PASSED);
+        session.announces_again(request_id)
+    }
+
     /// Asks the other runtimes about the job of a subscription.
     fn subscribe_elsewhere(&mut self, key: SessionKey, request: &Request<'_>, job: JobUlid) -> Result<(), Fault> {
+        if self.subscribed_again(key, request, job) {
+            return Ok(());
+        }
         if self.watched_elsewhere(key, job).is_none() {
             self.may_subscribe(key)?;
         }
@@ -115,6 +131,9 @@ impl Runtime {
             Some(from) if !own => start.unwrap_or_else(|| job.history().after(from)),
             _ => (end, false),
         };
+        let credentials = self.credentials_for(session, id, job.accepted());
+        // Credentials are not kept a second time: a client that has lost them asks again.
+        let announces = !own && !delayed && credentials.is_empty();
         let payload = reply::subscribed(
             job.accepted(),
             session.form(),
@@ -122,7 +141,7 @@ impl Runtime {
                 request_id,
                 status: job.state().as_str(),
                 budget: self.jobs.budget_of(id),
-                credentials: self.credentials_for(session, id, job.accepted()),
+                credentials,
                 from: job.last_seq(),
                 replayed: from.is_some() && !own,
                 truncated,
@@ -130,12 +149,18 @@ impl Runtime {
             },
         );
         let after = if role.is_some() && !own { session.last_seq() } else { 0 };
-        self.reply_subscribed(key, request_id, id, &payload, delayed && !own, after);
+        let sent = self.reply_subscribed(key, request_id, id, &payload, delayed && !own, after);
         if own {
             return;
         }
         if role.is_none() {
             self.watch(key, id, Role::Subscriber);
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            let announcement = sent
+                .filter(|_| announces)
+                .map(|envelope| Announcement::subscribed(envelope, request_id, payload.into(), session.epoch()).into());
+            session.announce(id, announcement);
         }
         // A repeated subscription replays only if it requests that. A delayed subscription and one to an ended job need
         // a cursor as well.

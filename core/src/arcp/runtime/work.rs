@@ -8,6 +8,8 @@ pub(super) const FRAME_BYTES: u64 = 4;
 pub(super) const LISTED: u64 = 20;
 /// Units of work for an event of a history that is sent or passed over, besides its bytes.
 pub(super) const REPLAYED: u64 = 20;
+/// Events in a log that are passed over for one unit of work.
+pub(super) const PASSED: u64 = 16;
 /// Bytes of an event that are made and copied for one unit of work.
 pub(super) const EVENT_BYTES: u64 = 8;
 /// Units of work for an ended job, or an idempotency record, that is removed.

@@ -17,9 +17,9 @@ impl Restoring {
         let key = self.session(target.session)?;
         let numbered = record.entry(target).filter(|_| target.seq <= MAX_INTEGER)?;
         let head = envelope::head(&target.session, Some(&numbered.trace_id), Some(&job)).into();
-        let accepted = target.first.as_ref().and_then(|first| self.runtime.announcement(first, job));
+        let announcement = target.first.as_ref().and_then(|first| self.runtime.announcement(first, job));
         let (kind, payload) = (numbered.kind, numbered.payload);
-        let entry = Entry { id: target.id, kind, head, payload, secret: None, accepted, after: 0 };
+        let entry = Entry { id: target.id, kind, head, payload, secret: None, announcement, after: 0 };
         let id = self.job(job);
         let session = self.runtime.sessions.get_mut(key)?;
         if !session.restore_entry(target.seq, entry, &self.runtime.config.limits) {

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::announcement::Announcement;
 use crate::arcp::runtime::host::ConnId;
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::About;
@@ -28,6 +29,8 @@ pub(crate) struct Watched {
     pub(crate) head: Arc<str>,
     /// The number of the runtime that has it; `None` if that is not known any more, as after a restart.
     from: Option<u32>,
+    /// The answer that precedes its next event.
+    announcement: Option<Box<Announcement>>,
 }
 
 /// A frame that has arrived.
@@ -70,11 +73,48 @@ pub(crate) struct Elsewhere {
 impl Elsewhere {
     /// Watches a job of a runtime from now on.
     pub(crate) fn watch(&mut self, about: About, head: Arc<str>, from: Option<u32>) {
-        self.watched.insert(about.job, Watched { trace_id: about.trace_id, head, from });
+        self.take_announcement(about.job);
+        let watched = Watched { trace_id: about.trace_id, head, from, announcement: None };
+        self.watched.insert(about.job, watched);
+    }
+
+    /// Keeps an answer that precedes the next event of a watched job.
+    pub(crate) fn announce(&mut self, job: JobUlid, announcement: Box<Announcement>) {
+        if let Some(watched) = self.watched.get_mut(&job) {
+            self.bytes += announcement.held();
+            self.bytes -= watched.announcement.replace(announcement).map_or(0, |before| before.held());
+        }
+    }
+
+    /// Returns the answer that precedes the next event of a watched job.
+    pub(crate) fn announcement(&mut self, job: JobUlid) -> Option<&mut Announcement> {
+        self.watched.get_mut(&job)?.announcement.as_deref_mut()
+    }
+
+    /// Removes the answer that precedes the next event of a watched job.
+    pub(crate) fn take_announcement(&mut self, job: JobUlid) -> Option<Box<Announcement>> {
+        let announcement = self.watched.get_mut(&job)?.announcement.take()?;
+        self.bytes -= announcement.held();
+        Some(announcement)
+    }
+
+    /// Gives the answer to a subscribe, which has arrived and waits, to the connection on which the client asks again. Returns
+    /// whether there is one.
+    pub(crate) fn move_answer(&mut self, job: JobUlid, request_id: &str, conn: ConnId) -> bool {
+        for arrival in self.arrived.iter_mut().filter(|arrival| arrival.about.job == job) {
+            if let Arrived::Subscribed(to, asked, _) = &mut arrival.kind
+                && **asked == *request_id
+            {
+                *to = Some(conn);
+                return true;
+            }
+        }
+        false
     }
 
     /// Stops watching a job. Returns whether it was watched.
     pub(crate) fn unwatch(&mut self, job: JobUlid) -> bool {
+        self.take_announcement(job);
         self.watched.remove(&job).is_some()
     }
 

@@ -16,10 +16,9 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::host::JobKey;
+use super::announcement::Announcement;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::EnvelopeId;
-use crate::arcp::wire::job::Accepted;
 
 /// The bytes that an entry holds besides its payload.
 const ENTRY_BYTES: usize = 96;
@@ -34,27 +33,17 @@ pub(crate) struct Entry {
     pub(crate) payload: Bytes,
     /// The payload with the value of a credential, until it was written once (§9.8.2).
     pub(crate) secret: Option<Bytes>,
-    /// On the first entry of a job: its `job.accepted`, which directly precedes it on every new connection.
-    pub(crate) accepted: Option<Box<Announcement>>,
+    /// On the first entry of a job or a subscription: the answer that directly precedes it on every new connection.
+    pub(crate) announcement: Option<Box<Announcement>>,
     /// The store that has to be durable before the frame is sent. A number beyond the last store stands for all stores at
     /// the time it is sent.
     pub(crate) after: u64,
 }
 
-/// A `job.accepted` that can be sent again with the same id.
-#[derive(Clone, Debug)]
-pub(crate) struct Announcement {
-    pub(crate) id: EnvelopeId,
-    pub(crate) job: JobKey,
-    pub(crate) accepted: Arc<Accepted>,
-    pub(crate) request_id: Option<Box<str>>,
-    /// The epoch of the connection on which it was last sent; 0 if it was not.
-    pub(crate) epoch: u32,
-}
-
 impl Entry {
     fn held(&self) -> usize {
-        self.payload.len() + self.secret.as_ref().map_or(0, Bytes::len) + ENTRY_BYTES
+        let announced = self.announcement.as_ref().map_or(0, |announcement| announcement.held());
+        self.payload.len() + self.secret.as_ref().map_or(0, Bytes::len) + announced + ENTRY_BYTES
     }
 
     /// An upper bound of the bytes of its frame.
@@ -186,6 +175,12 @@ impl Log {
         }
         let index = usize::try_from(seq.checked_sub(self.base)?).ok()?;
         self.entries.get_mut(index).map(|entry| (seq, entry))
+    }
+
+    /// Returns the announcements of the entries after `seq` that are kept.
+    pub(crate) fn announcements_after(&mut self, seq: u64) -> impl Iterator<Item = &mut Announcement> {
+        let known = usize::try_from((seq + 1).saturating_sub(self.base)).unwrap_or(usize::MAX);
+        self.entries.iter_mut().skip(known).filter_map(|entry| entry.announcement.as_deref_mut())
     }
 
     /// Notes that the entry which [`Log::peek`] has returned was given to the connection.

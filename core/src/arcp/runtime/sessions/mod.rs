@@ -1,5 +1,6 @@
 //! All sessions of a runtime, with their indices.
 
+pub(crate) mod announcement;
 pub(crate) mod elsewhere;
 pub(crate) mod log;
 pub(crate) mod session;

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::log::Announcement;
+use super::announcement::Announcement;
 use crate::arcp::runtime::host::JobKey;
 use crate::time::Time;
 
@@ -53,7 +53,7 @@ struct Watch {
     head: Arc<str>,
     /// `None` once its events are sent live.
     cursor: Option<Cursor>,
-    /// The `job.accepted` that precedes the job's first event.
+    /// The answer that precedes the job's next event.
     announcement: Option<Box<Announcement>>,
 }
 

@@ -3,10 +3,14 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Session;
-use crate::arcp::runtime::host::Guest;
+use crate::arcp::runtime::host::{ConnId, Guest};
+use crate::arcp::runtime::sessions::announcement::Announcement;
 use crate::arcp::runtime::sessions::elsewhere::{Arrival, Elsewhere};
 use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::About;
 use crate::trace::TraceId;
@@ -43,6 +47,39 @@ impl Session {
         let head = envelope::head(&self.id, Some(&about.trace_id), Some(&about.job)).into();
         let elsewhere: &mut Box<Elsewhere> = self.elsewhere.get_or_insert_default();
         elsewhere.watch(about, head, from);
+    }
+
+    /// Keeps the answer to a subscribe, which precedes the next event of the job on every new connection, if the client has
+    /// asked for that.
+    pub(crate) fn announce_elsewhere(&mut self, job: JobUlid, announcement: Box<Announcement>) {
+        if self.features.has(Feature::AcceptedReplay)
+            && let Some(elsewhere) = &mut self.elsewhere
+        {
+            elsewhere.announce(job, announcement);
+        }
+    }
+
+    /// Removes the answer that precedes the next event of a job.
+    pub(crate) fn take_announcement_elsewhere(&mut self, job: JobUlid) -> Option<Box<Announcement>> {
+        self.elsewhere.as_mut()?.take_announcement(job)
+    }
+
+    /// Gives the answer to a subscribe that waits for room in the log to the connection on which the client asks again. Returns
+    /// whether there is one.
+    pub(crate) fn move_answer(&mut self, job: JobUlid, request_id: &str, conn: ConnId) -> bool {
+        self.elsewhere.as_mut().is_some_and(|elsewhere| elsewhere.move_answer(job, request_id, conn))
+    }
+
+    /// Returns the answer to a subscribe that the client sends again on a new connection, if no event has followed it. It
+    /// counts as sent on this connection.
+    pub(crate) fn answer_again(&mut self, job: JobUlid, request_id: &str) -> Option<Bytes> {
+        let epoch = self.epoch;
+        let announcement = self.elsewhere.as_mut()?.announcement(job)?;
+        if !announcement.is_asked_again(request_id, epoch) {
+            return None;
+        }
+        announcement.epoch = epoch;
+        announcement.subscription().cloned()
     }
 
     /// Restores which jobs of other runtimes it watches.

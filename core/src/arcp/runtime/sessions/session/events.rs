@@ -2,19 +2,21 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Session;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::host::{ConnId, JobKey};
-use crate::arcp::runtime::sessions::log::{Announcement, Entry, ResumeError};
+use crate::arcp::runtime::sessions::announcement::Announcement;
+use crate::arcp::runtime::sessions::log::{Entry, ResumeError};
 use crate::arcp::wire::feature::Feature;
 
 /// The next frame of a session's connection.
 pub(crate) enum Numbered {
-    /// The `job.accepted` that precedes the next event.
-    Announcement(Box<Announcement>),
+    /// The answer that precedes the next event, and the head of both.
+    Announcement(Box<Announcement>, Arc<str>),
     /// An event, and the store it depends on.
     Event(Bytes, u64, u64),
     /// A frame waits for credit.
@@ -53,6 +55,19 @@ impl Session {
         self.log.resume(last)
     }
 
+    /// Whether the answer to a subscribe goes before an event that the client is sent on this connection: the client has lost
+    /// its last connection, and asks again.
+    pub(crate) fn announces_again(&mut self, request_id: &str) -> bool {
+        let Some(resumed) = self.resumed.filter(|_| self.has(Feature::AcceptedReplay)) else { return false };
+        let epoch = self.epoch;
+        self.log.announcements_after(resumed).any(|announcement| announcement.is_asked_again(request_id, epoch))
+    }
+
+    /// The number of the events that the client has not received when it resumed.
+    pub(crate) fn resumed_events(&self) -> u64 {
+        self.resumed.map_or(0, |last| self.last_seq().saturating_sub(last))
+    }
+
     /// Takes the next frame of its connection, if `credit` allows its bytes. `hold` holds back the announcements of
     /// delegated jobs. An announcement that was already sent on this connection, or that the client has not asked for, is
     /// passed over.
@@ -67,11 +82,11 @@ impl Session {
                 None => Numbered::Nothing,
             };
         };
-        if let Some(announcement) = entry.accepted.as_deref().filter(|a| announces && a.epoch != epoch) {
+        if let Some(announcement) = entry.announcement.as_deref().filter(|a| announces && a.epoch != epoch) {
             if hold && announcement.request_id.is_none() {
                 return Numbered::Nothing;
             }
-            return Numbered::Announcement(announcement.clone().into());
+            return Numbered::Announcement(announcement.clone().into(), Arc::clone(&entry.head));
         }
         if !credit(entry.frame_len()) {
             return Numbered::NoCredit;
@@ -84,7 +99,7 @@ impl Session {
     /// Notes that the announcement of the next event was sent on this connection.
     pub(crate) fn announced(&mut self) {
         let epoch = self.epoch;
-        if let Some(announcement) = self.log.peek().and_then(|(_, entry)| entry.accepted.as_mut()) {
+        if let Some(announcement) = self.log.peek().and_then(|(_, entry)| entry.announcement.as_mut()) {
             announcement.epoch = epoch;
         }
     }

@@ -61,6 +61,8 @@ pub(crate) struct Session {
     /// SHA-256 of the last token that the client has proved to hold.
     proved: Option<Digest>,
     log: Log,
+    /// The last event that its client had received when it resumed, if it has ever resumed.
+    resumed: Option<u64>,
     /// The last acknowledgement that is on record.
     recorded_ack: Option<u64>,
     /// Whether the journal was asked for its events and has not answered.
@@ -106,6 +108,7 @@ impl Session {
             newest: token,
             proved: None,
             log: Log::new(),
+            resumed: None,
             recorded_ack: None,
             fetching: false,
             watches: Watches::default(),
@@ -231,6 +234,7 @@ impl Session {
         let other = if self.newest == token { self.proved } else { Some(self.newest) };
         self.proved = Some(token);
         self.log.rewind(last);
+        self.resumed = Some(last);
         self.log.fill(past);
         self.fetching = false;
         self.lapse.clear(key, timers);

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use super::Session;
 use crate::arcp::runtime::host::JobKey;
-use crate::arcp::runtime::sessions::log::Announcement;
+use crate::arcp::runtime::sessions::announcement::Announcement;
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::job::Accepted;
@@ -51,8 +51,7 @@ impl Session {
         self.watches.is_live(job)
     }
 
-    /// Keeps a `job.accepted` that precedes the job's first event on every new connection, if the client has asked for
-    /// that.
+    /// Keeps an answer that precedes the job's next event on every new connection, if the client has asked for that.
     pub(crate) fn announce(&mut self, job: JobKey, announcement: Option<Box<Announcement>>) {
         self.watches.announce(job, announcement.filter(|_| self.features.has(Feature::AcceptedReplay)));
     }
