@@ -229,6 +229,21 @@ fn nuncio_ends_every_job_and_is_not_asked() {
     assert!(harness.wait(1_000 * SECOND).is_empty());
 }
 
+/// The history of a job that has ended may take long, and may pause.
+#[test]
+fn nuncio_sends_the_terminal_after_the_history_however_long_that_takes() {
+    let mut harness = nuncio();
+    harness.subscribe("j");
+    let answer = plain(
+        "job.subscribed",
+        &format!(r#""job_id":"j","current_status":"success","request_id":"{}""#, harness.id_of("job.subscribe")),
+    );
+    harness.frame(&answer);
+    harness.frame(&event("j", 1));
+    assert!(harness.wait(1_000 * SECOND).is_empty());
+    assert_eq!(harness.frames([&*event("j", 2), &success("j", 3)]), [r#"h0 #2 log {"n":2}"#, "h0 #3 success 1"]);
+}
+
 /// The runtime knows a subscribe that is sent again by its id, and does not begin its history anew.
 #[test]
 fn a_subscribe_is_sent_to_nuncio_again_with_the_same_id() {

@@ -120,7 +120,7 @@ impl Client {
         self.emit(ClientEvent::Subscribed { handle, subscribed }, frame.len());
         if let Some(outcome) = outcome {
             self.end_handle(handle, outcome, frame.len());
-        } else if let Some(status) = status {
+        } else if let Some(status) = status.filter(|_| !self.peer().ends_every_job) {
             let due = self.read_time().plus(self.config.terminal_timeout);
             self.jobs.owe(handle, status, due);
         } else {
