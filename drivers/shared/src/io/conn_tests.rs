@@ -1,14 +1,16 @@
 //! A connection with a machine that only counts and echoes.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use event_listener::Event;
 use futures_channel::oneshot;
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, LinkOptions, Request, ServerOptions, Utf8Bytes};
 
 use super::{Patience, run};
@@ -223,31 +225,82 @@ fn frames_of_many_threads_arrive_in_the_order_of_each_however_small_the_pipe() {
     }
 }
 
+/// A stream that takes what it has room for, and brings nothing. The pipes of [`End`] refuse now and then although they have
+/// room.
+#[derive(Default)]
+struct Narrow {
+    taken: Arc<Mutex<Taken>>,
+}
+
+/// What a stream has taken.
+#[derive(Default)]
+struct Taken {
+    bytes: Vec<u8>,
+    room: usize,
+    waits: Option<Waker>,
+}
+
+impl Taken {
+    /// Gives the stream more room.
+    fn give(&mut self, room: usize) {
+        self.room = room;
+        self.waits.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl AsyncRead for Narrow {
+    fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, _buffer: &mut [u8]) -> Poll<std::io::Result<usize>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Narrow {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let mut taken = lock(&self.taken);
+        let fits = bytes.len().min(taken.room);
+        if fits == 0 {
+            taken.waits = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        taken.room -= fits;
+        taken.bytes.extend_from_slice(&bytes[..fits]);
+        Poll::Ready(Ok(fits))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// Runs a connection on an executor that never runs the task which writes.
 #[test]
 fn a_thread_writes_itself_what_the_stream_takes() {
     within(async {
-        let (mut peer, theirs) = End::pair(8);
+        let stream = Narrow::default();
+        let taken = Arc::clone(&stream.taken);
+        lock(&taken).room = 8;
         let (machine, parked) = (machine(true), Arc::new(Parked::default()));
         let patience = Patience { open: None, linger: Duration::from_millis(50), link: LinkOptions::default() };
         let link = Arc::new(Mutex::new(Link::lines(LinkOptions::default())));
         let io: Arc<dyn Io> = Arc::<Parked>::clone(&parked);
         let mut connection =
-            Box::pin(run(io, Box::pin(theirs), link, Arc::clone(&machine.pipe), Arc::clone(&machine), patience));
+            Box::pin(run(io, Box::pin(stream), link, Arc::clone(&machine.pipe), Arc::clone(&machine), patience));
         assert!(futures_lite::future::poll_once(&mut connection).await.is_none(), "it waits for input");
         machine.put_now("short");
-        let mut first = [0; 6];
-        peer.read_exact(&mut first).await.expect("it is written");
-        assert_eq!((&first, machine.sent.load(Ordering::SeqCst)), (b"short\n", 1));
+        assert_eq!((&*lock(&taken).bytes, machine.sent.load(Ordering::SeqCst)), (&b"short\n"[..], 1));
         // What the stream does not take is left to the task, and no thread writes in between.
-        machine.put_now("longer than the pipe");
+        machine.put_now("longer than the room");
         machine.put_now("next");
-        assert_eq!(machine.sent.load(Ordering::SeqCst), 1);
+        assert_eq!((&*lock(&taken).bytes, machine.sent.load(Ordering::SeqCst)), (&b"short\nlo"[..], 1));
+        lock(&taken).give(usize::MAX);
         let writer = lock(&parked.0).pop().expect("the task was spawned");
         smol::spawn(writer).detach();
-        let mut rest = [0; 26];
-        peer.read_exact(&mut rest).await.expect("it is written");
-        assert_eq!(&rest, b"longer than the pipe\nnext\n");
+        machine.until(|machine| (machine.sent.load(Ordering::SeqCst) == 3).then_some(())).await;
+        assert_eq!(&*lock(&taken).bytes, b"short\nlonger than the room\nnext\n");
     });
 }
 
