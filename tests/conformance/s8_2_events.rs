@@ -149,7 +149,10 @@ fn s8_2_malformed_bodies_and_unknown_kinds_are_refused_to_the_agent() {
 
 #[test]
 fn s8_2_the_runtimes_own_events_cannot_be_forged() {
-    assert!(Body::status("credential_rotated", None).is_err());
+    for phase in ["credential_rotated", "subscription_dropped"] {
+        assert!(Body::status(phase, None).is_err(), "{phase}");
+        assert!(Body::raw("status", &json_text(&format!(r#"{{"phase":"{phase}"}}"#))).is_err(), "{phase}");
+    }
     assert!(Body::raw("status", &json_text(r#"{"phase":"credential_rotated","id":"c","value":"x"}"#)).is_err());
     assert!(Body::metric("cost.budget.remaining", &Number::from(1_u32), Some("USD"), None).is_err());
     assert!(Body::raw("metric", &json_text(r#"{"name":"cost.budget.remaining","value":1,"unit":"USD"}"#)).is_err());

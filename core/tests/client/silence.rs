@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::support::{FEATURES, Harness, SECOND, accepted, error, event, plain, result, success, welcome_with};
+use crate::support::{FEATURES, Harness, SECOND, accepted, error, event, kind, plain, result, success, welcome_with};
 use nuncio_core::arcp::client::{ClientConfig, ClientTimer, OutcomeSource};
 use nuncio_core::arcp::{ClientEvent, ClientOutput, FinalStatus};
 use serde_json::json;
@@ -242,6 +242,29 @@ fn nuncio_sends_the_terminal_after_the_history_however_long_that_takes() {
     harness.frame(&event("j", 1));
     assert!(harness.wait(1_000 * SECOND).is_empty());
     assert_eq!(harness.frames([&*event("j", 2), &success("j", 3)]), [r#"h0 #2 log {"n":2}"#, "h0 #3 success 1"]);
+}
+
+/// The runtime ends a subscription that does not keep up, and sends nothing more of its job.
+#[test]
+fn a_subscription_that_nuncio_ends_does_not_wait_for_the_terminal() {
+    let mut harness = nuncio();
+    let own = harness.job("own");
+    harness.subscribe("j");
+    let answer = |harness: &Harness| {
+        let id = harness.id_of("job.subscribe");
+        plain("job.subscribed", &format!(r#""job_id":"j","request_id":"{id}""#))
+    };
+    harness.frame(&answer(&harness));
+    let dropped = |job, seq| kind(job, seq, "status", r#"{"phase":"subscription_dropped","message":"too slow"}"#);
+    // Another subscription has begun in the meantime, and is not the one that ends.
+    harness.subscribe("j");
+    let lines = harness.frame(&dropped("j", 1));
+    assert!(lines.iter().any(|line| line.starts_with("h1 #0 error")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("h2 #0")), "{lines:?}");
+    harness.frame(&answer(&harness));
+    assert_eq!(harness.frames([&*event("j", 2), &success("j", 3)]), [r#"h2 #2 log {"n":2}"#, "h2 #3 success 1"]);
+    harness.frame(&dropped("own", 4));
+    assert_eq!(harness.frame(&success("own", 5)), ["h0 #5 success 1"], "{own:?} is not watched, but the session's own");
 }
 
 /// The runtime knows a subscribe that is sent again by its id, and does not begin its history anew.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nuncio_tokio::arcp::{
-    ClientBuildError, ClientError, ClientRefused, CloseReason, ConnectError, ErrorCode, JobId, RequestFailure,
-    SessionEnd,
+    ClientBuildError, ClientError, ClientRefused, CloseReason, ConnectError, ErrorCode, JobId, Outcome, OutcomeSource,
+    RequestFailure, SessionEnd,
 };
 use nuncio_tokio::auth::TlsConnectError;
 
@@ -44,6 +44,10 @@ pub(crate) enum Error {
         "the runtime never said how the job ended, and no longer knows it; look for its effects before you submit it again"
     )]
     Silent,
+    #[error(
+        "the runtime has ended the subscription before the job ended, because this command did not keep up or a part of the runtime was restarted; run the command again"
+    )]
+    Dropped,
     /// A job is to be cancelled, and the runtime is not reached, or does not answer.
     #[error("the runtime has not answered for {} s, so the job may still be running", .0.as_secs())]
     NotCancelled(Duration),
@@ -102,6 +106,15 @@ impl Error {
         }
     }
 
+    /// Returns why an outcome does not tell how the job ended.
+    pub(crate) fn of_unknown_end(outcome: &Outcome) -> Option<Error> {
+        match outcome.source {
+            OutcomeSource::Silence => Some(Error::Silent),
+            OutcomeSource::Dropped => Some(Error::Dropped),
+            _ => None,
+        }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Usage(_) => Exit::Usage,
@@ -116,6 +129,7 @@ impl Error {
             | Error::Untrusted(_)
             | Error::Lost(_)
             | Error::Silent
+            | Error::Dropped
             | Error::Incomplete(_)
             | Error::System(_)
             | Error::Address { .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use nuncio_tokio::arcp::{
-    ClientError, FinalStatus, Follow, JobHandle, Outcome, OutcomeSource, Product, SessionEvent, SessionEvents, Update,
+    ClientError, FinalStatus, Follow, JobHandle, Outcome, Product, SessionEvent, SessionEvents, Update,
 };
 
 use tokio::time::Instant;
@@ -119,8 +119,8 @@ pub(crate) async fn follow<I: Unpin>(
         }
     }
     let outcome = family.root.outcome().await.map_err(ClientError::Ended)?;
-    if outcome.source == OutcomeSource::Silence {
-        return Err(Error::Silent);
+    if let Some(error) = Error::of_unknown_end(&outcome) {
+        return Err(error);
     }
     match outcome.result {
         Product::Streamed { complete: false, .. }

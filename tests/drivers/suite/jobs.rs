@@ -7,8 +7,8 @@ use super::client::Client;
 use super::server::Server;
 use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
-    BuildError, CallError, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery,
-    Output, Reconnect, RequestFailure, SessionEnd, Submit, Subscribe, Update,
+    BuildError, CallError, ClientBuildError, ClientError, Config, ErrorCode, Failure, FinalStatus, JobContext, Json,
+    Level, ListQuery, Output, Reconnect, RequestFailure, SessionEnd, Submit, Subscribe, Update,
 };
 use nuncio_shared::auth::StaticTokens;
 use serde::Deserialize;
@@ -253,6 +253,34 @@ fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
         let ClientError::Failed(RequestFailure::Refused(fault)) = error else { panic!("{error}") };
         assert_eq!(fault.known(), Some(ErrorCode::JobNotFound));
         assert!(stranger.list(&ListQuery::default()).await.unwrap().jobs.is_empty());
+    });
+}
+
+/// The job goes on, and what has been missed is seen by another subscription.
+#[test]
+fn a_subscriber_that_does_not_keep_up_learns_that_its_subscription_has_ended() {
+    const EVENTS: u64 = 3_000;
+    within(async {
+        let floods = async |_: Value, ctx: JobContext| {
+            for number in 0..EVENTS {
+                ctx.log(Level::Info, &number.to_string()).await?;
+            }
+            Ok::<_, Failure>(EVENTS)
+        };
+        let config = Config::default().with(|config| config.limits.log_events = 64);
+        let server = builder().config(config).agent("floods", move |input, ctx| Box::pin(floods(input, ctx))).build();
+        let server = server.unwrap();
+        let owner = connect(&server, "tok-alice").await;
+        let mut job = owner.submit(&Submit::new("floods")).await.unwrap();
+        let second = connect(&server, "tok-alice2").await;
+        let mut watched = second.subscribe(job.job_id(), Subscribe::default()).await.unwrap();
+        // Nothing of it is read until the job has ended.
+        assert_eq!(job.result::<u64>().await.unwrap(), EVENTS);
+        let error = watched.result::<u64>().await.unwrap_err();
+        assert!(matches!(error, CallError::Dropped), "{error}");
+        let history = Subscribe { history: true, from_event_seq: None };
+        let mut again = second.subscribe(job.job_id(), history).await.unwrap();
+        assert_eq!(again.result::<u64>().await.unwrap(), EVENTS);
     });
 }
 

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Client;
@@ -14,8 +15,10 @@ use super::requests::{Ask, Request};
 use super::sequence::Arrival;
 use super::session::Session;
 use super::types::{ChunkEvent, JobEvent, Outcome, OutcomeSource, Product};
+use crate::arcp::wire::body::SUBSCRIPTION_DROPPED;
 use crate::arcp::wire::envelope::{Envelope, Int};
 use crate::arcp::wire::ids::is_plain;
+use crate::arcp::wire::job::FinalStatus;
 use crate::arcp::wire::reply::read::{self, EventFrame, EventKind, Raw, Timestamp, payload};
 use crate::json::Text;
 
@@ -123,6 +126,25 @@ impl Client {
             }
         });
         self.delivered(job, number, delivered);
+        if kind == EventKind::Status && self.peer().ends_every_job && !self.jobs.is_own(job) {
+            self.take_status(job, &body);
+        }
+    }
+
+    /// Ends the subscriptions to a job with a status of the runtime that ends them (§7.6).
+    fn take_status(&mut self, job: JobKey, body: &Raw) {
+        #[derive(Deserialize)]
+        struct Status<'a> {
+            #[serde(borrow, default)]
+            phase: Option<Text<'a>>,
+        }
+        let status = serde_json::from_str::<Status<'_>>(body.as_str()).ok();
+        if status.and_then(|status| status.phase).is_none_or(|phase| phase.as_str() != SUBSCRIPTION_DROPPED) {
+            return;
+        }
+        for handle in self.jobs.begun_subscriptions(job) {
+            self.end_without_terminal(handle, FinalStatus::Error, OutcomeSource::Dropped, None);
+        }
     }
 
     /// Delivers a terminal message to the handles that follow its job, which end with it.

@@ -280,6 +280,15 @@ impl Jobs {
         members.copied().filter(|handle| !self.is_released(*handle))
     }
 
+    /// Returns the subscriptions to a job that have begun.
+    pub(super) fn begun_subscriptions(&self, job: JobKey) -> Vec<HandleId> {
+        let has_begun = |handle: &HandleId| {
+            let handle = self.handles.get(*handle);
+            handle.is_some_and(|handle| handle.role == Role::Subscription && handle.asked.is_none())
+        };
+        self.members(job).into_iter().filter(has_begun).collect()
+    }
+
     /// Returns whether late frames of the job with this id are to be dropped.
     pub(super) fn is_retired(&self, id: &str) -> bool {
         self.retired.contains(id)

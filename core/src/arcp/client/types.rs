@@ -225,6 +225,10 @@ pub enum OutcomeSource {
     /// It has not sent the terminal message and no longer knows the job, so that nothing tells how the job ended. The
     /// status is [`FinalStatus::Error`], the result [`Product::Unknown`], and the fault that of the refused question.
     Silence,
+    /// It has ended the subscription, because this session did not keep up with the job or the part of the runtime that has
+    /// the job was restarted. The job may still run. The status is [`FinalStatus::Error`] and the result
+    /// [`Product::Unknown`]; another subscription with history shows what has been missed.
+    Dropped,
 }
 
 /// What a job produced.

@@ -26,7 +26,7 @@ use super::record::Record;
 use super::sessions::announcement::Announcement;
 use super::sessions::elsewhere::{Arrival, Arrived, Elsewhere, Watched};
 use super::sessions::session::Session;
-use crate::arcp::wire::body::Body;
+use crate::arcp::wire::body::{Body, SUBSCRIPTION_DROPPED};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionUlid};
@@ -408,7 +408,7 @@ impl Runtime {
             return;
         }
         let body = Body::status_unchecked(
-            "subscription_dropped",
+            SUBSCRIPTION_DROPPED,
             Some("the part of the runtime that has the job was restarted; subscribe again with history to go on"),
         );
         let payload = Bytes::from(reply::event(&body, self.clock.text()));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Runtime;
 use super::host::{JobKey, SessionKey};
 use super::sessions::watches::Role;
-use crate::arcp::wire::body::Body;
+use crate::arcp::wire::body::{Body, SUBSCRIPTION_DROPPED};
 use crate::arcp::wire::reply;
 
 impl Runtime {
@@ -29,7 +29,7 @@ impl Runtime {
     /// Ends a subscription that would make an agent wait, with a last event of its job.
     pub(super) fn drop_subscription(&mut self, key: SessionKey, id: JobKey) {
         let body = Body::status_unchecked(
-            "subscription_dropped",
+            SUBSCRIPTION_DROPPED,
             Some("this session does not keep up with the job; subscribe again with history to go on"),
         );
         let payload = Bytes::from(reply::event(&body, self.clock.text()));

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{
-    Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, OutcomeSource, RemoteFault,
-    RequestFailure, SessionEnd, Subscribe, Subscription,
+    Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, RemoteFault, RequestFailure,
+    SessionEnd, Subscribe, Subscription,
 };
 
 use serde::Deserialize;
@@ -156,8 +156,8 @@ async fn finish(options: &Options, client: Client, mut job: Subscription) -> Res
         return Ok(Exit::Success);
     }
     let outcome = job.outcome().await.map_err(ClientError::Ended)?;
-    if outcome.source == OutcomeSource::Silence {
-        return Err(Error::Silent);
+    if let Some(error) = Error::of_unknown_end(&outcome) {
+        return Err(error);
     }
     detached::delete(job.job_id());
     client.close().await;

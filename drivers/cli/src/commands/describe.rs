@@ -5,8 +5,7 @@ use std::io::{self, Write as _};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::{
-    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, OutcomeSource, Product, SessionId,
-    Subscribe, Subscribed,
+    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, Product, SessionId, Subscribe, Subscribed,
 };
 use serde::Serialize;
 
@@ -149,7 +148,7 @@ impl<'a> Description<'a> {
         children: impl Iterator<Item = &'a JobRow>,
         questions: Vec<String>,
     ) -> Description<'a> {
-        let known = outcome.filter(|outcome| outcome.source != OutcomeSource::Silence);
+        let known = outcome.filter(|outcome| Error::of_unknown_end(outcome).is_none());
         let status = known.map(|outcome| outcome.status.as_str()).or(info.current_status.as_deref());
         let fault = known.and_then(|outcome| outcome.fault.as_ref());
         let listed = row.and_then(|row| row.ended.as_ref());

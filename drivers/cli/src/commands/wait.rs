@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use nuncio_tokio::arcp::{Client, ClientError, OutcomeSource, Subscribe, Subscription};
+use nuncio_tokio::arcp::{Client, ClientError, Subscribe, Subscription};
 use tokio::task::JoinSet;
 
 use super::find;
@@ -94,8 +94,8 @@ async fn subscribe(client: &Client, text: &str) -> Result<Subscription, Error> {
 
 async fn end(mut job: Subscription) -> Result<Exit, Error> {
     let outcome = job.outcome().await.map_err(ClientError::Ended)?;
-    if outcome.source == OutcomeSource::Silence {
-        return Err(Error::Silent);
+    if let Some(error) = Error::of_unknown_end(&outcome) {
+        return Err(error);
     }
     print_line(&sanitize(&format!("{} {}", job.job_id(), outcome.status.as_str())));
     Ok(outcome.status.into())

@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 pub use self::invalid::InvalidBody;
 pub(crate) use self::meta::{ChunkMeta, Meta};
 pub use self::number::Number;
+pub(crate) use self::rules::SUBSCRIPTION_DROPPED;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::ResultId;
 use crate::arcp::wire::question::{ANSWERED, QUESTION, Question, Settled};
@@ -114,12 +115,13 @@ impl Body {
         Body::new("tool_result", Object::new().text("call_id", call_id).json("error", &error), Meta::ToolResult)
     }
 
-    /// Creates a `status` `{phase, message?}`. The phases `running`, `back_pressure` and `subscription_dropped` are
-    /// also emitted by the runtime itself.
+    /// Creates a `status` `{phase, message?}`. The phases `running` and `back_pressure` are also emitted by the runtime
+    /// itself.
     ///
     /// # Errors
     ///
-    /// [`InvalidBody`] for the phase `credential_rotated`, which only the runtime emits (§9.8.2).
+    /// [`InvalidBody`] for the phases `credential_rotated` (§9.8.2) and `subscription_dropped` (§7.6), which only the runtime
+    /// emits.
     pub fn status(phase: &str, message: Option<&str>) -> Result<Body, InvalidBody> {
         rules::phase(phase)?;
         Ok(Body::status_unchecked(phase, message))

@@ -7,12 +7,16 @@ use super::meta::Meta;
 use super::number::Number;
 use crate::budget::Amount;
 
+/// The phase of the `status` with which the runtime ends a subscription (§7.6).
+pub(crate) const SUBSCRIPTION_DROPPED: &str = "subscription_dropped";
+
 /// Checks the phase of a `status`.
 pub(super) fn phase(phase: &str) -> Result<(), InvalidBody> {
-    if phase == "credential_rotated" {
-        return Err(InvalidBody::new("a credential is rotated with rotate(), which redacts its value"));
+    match phase {
+        "credential_rotated" => Err(InvalidBody::new("a credential is rotated with rotate(), which redacts its value")),
+        SUBSCRIPTION_DROPPED => Err(InvalidBody::new("subscription_dropped is emitted by the runtime alone")),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks a metric, and returns what it costs.

@@ -319,6 +319,10 @@ pub enum CallError {
     /// about after `ClientConfig::silence_timeout`.
     #[error("the runtime is silent about the job: it never said how the job ended, and no longer knows it")]
     Silent,
+    /// The runtime has ended the subscription to the job, which may still run. Another one with history shows what has been
+    /// missed.
+    #[error("the runtime has ended the subscription before the job ended; subscribe again with history to go on")]
+    Dropped,
     /// The result is not what the caller takes.
     #[error(
         "the result of the job does not have the expected type: {0}; `collect` reads a streamed result as text or bytes"

@@ -63,8 +63,10 @@ pub(super) fn streamed(
     outcome: &Outcome,
     fault: Option<&'static str>,
 ) -> Result<Option<u64>, CallError> {
-    if outcome.source == OutcomeSource::Silence {
-        return Err(CallError::Silent);
+    match outcome.source {
+        OutcomeSource::Silence => return Err(CallError::Silent),
+        OutcomeSource::Dropped => return Err(CallError::Dropped),
+        _ => {}
     }
     if let Some(error) = JobError::new(job_id, outcome) {
         return Err(error.into());

@@ -17,8 +17,8 @@ pub struct Status<'a> {
 }
 
 impl JobContext {
-    /// Emits a `status` event: the phase that the job is in now. The phases `running`, `back_pressure` and
-    /// `subscription_dropped` are also emitted by the runtime.
+    /// Emits a `status` event: the phase that the job is in now. The phases `running` and `back_pressure` are also emitted
+    /// by the runtime.
     ///
     /// ```
     /// # use nuncio_shared::arcp::{JobContext, Refused};
@@ -31,7 +31,8 @@ impl JobContext {
     ///
     /// # Errors
     ///
-    /// [`Refused::Invalid`] for the phase `credential_rotated`, which [`rotate`](JobContext::rotate) emits.
+    /// [`Refused::Invalid`] for the phase `credential_rotated`, which [`rotate`](JobContext::rotate) emits, and for
+    /// `subscription_dropped`, which only the runtime emits.
     pub fn status<'a>(&'a self, phase: &'a str) -> Status<'a> {
         Status { ctx: self, phase, message: None }
     }
