@@ -162,10 +162,10 @@ impl Runtime {
         if session.move_answer(job, request.id, request.conn) {
             return true;
         }
-        let Some(payload) = session.answer_again(job, request.id) else { return false };
+        let Some((id, payload)) = session.answer_again(job, request.id) else { return false };
         let after = session.last_seq();
         let about = self.watched_elsewhere(key, job).map(|watched| About { job, trace_id: watched.trace_id });
-        self.pass_on(key, request.id, "job.subscribed", about, text_of(&payload), after);
+        self.pass_on_as(id, key, request.id, "job.subscribed", about, text_of(&payload), after);
         true
     }
 
@@ -241,7 +241,7 @@ impl Runtime {
             }
             Progress::Counts(inquiry) => {
                 if let Some((kind, about, payload)) = answer.filter(|(kind, ..)| *kind != SILENCE) {
-                    self.pass_on(key, &inquiry.request_id, kind, about, payload, 0);
+                    self.pass_on(key, &inquiry.request_id, kind, about, payload);
                 }
             }
             Progress::Merged(inquiry, listed, page) => self.send_page(key, &inquiry.request_id, listed, &page),
@@ -260,12 +260,20 @@ impl Runtime {
                 (QUESTIONS, reply::questions(request_id, dialect, &page.rows, next.as_deref()))
             }
         };
-        self.pass_on(key, request_id, kind, None, &payload, 0);
+        self.pass_on(key, request_id, kind, None, &payload);
     }
 
-    /// Sends an answer that does not depend on records of this runtime, after an event.
-    fn pass_on(
+    /// Sends an answer that does not depend on records of this runtime.
+    fn pass_on(&mut self, key: SessionKey, request_id: &str, kind: &str, about: Option<About>, payload: &str) {
+        let own = EnvelopeId::next(&mut self.random, self.clock.now());
+        self.pass_on_as(own, key, request_id, kind, about, payload, 0);
+    }
+
+    /// Sends such an answer with an id of its own, after an event.
+    #[expect(clippy::too_many_arguments, reason = "they are the members of the frame")]
+    fn pass_on_as(
         &mut self,
+        own: EnvelopeId,
         key: SessionKey,
         request_id: &str,
         kind: &str,
@@ -279,7 +287,6 @@ impl Runtime {
             Some(about) => envelope::head(&session.id(), Some(&about.trace_id), Some(&about.job)).into(),
             None => Arc::clone(session.head()),
         };
-        let own = EnvelopeId::next(&mut self.random, self.clock.now());
         let id = session.dialect().reply_id(own, Some(request_id));
         self.queue(conn, Reply::answer(envelope::reply(id, kind, &head, payload)).following(after));
     }
@@ -367,11 +374,11 @@ impl Runtime {
         let Some(session) = self.sessions.get(key) else { return };
         let (after, conn) = (session.last_seq(), conn.filter(|conn| session.conn() == Some(*conn)));
         let epoch = if conn.is_some() { session.epoch() } else { 0 };
+        let id = EnvelopeId::next(&mut self.random, self.clock.now());
         if let Some(conn) = conn {
-            self.pass_on(key, request_id, "job.subscribed", Some(about), text_of(payload), after);
+            self.pass_on_as(id, key, request_id, "job.subscribed", Some(about), text_of(payload), after);
             self.conns.touch(conn);
         }
-        let id = EnvelopeId::next(&mut self.random, self.clock.now());
         if let Some(session) = self.sessions.get_mut(key) {
             let announcement = Announcement::subscribed(id, request_id, payload.clone(), epoch);
             session.announce_elsewhere(about.job, announcement.into());

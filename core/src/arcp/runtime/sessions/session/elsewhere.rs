@@ -11,7 +11,7 @@ use crate::arcp::runtime::sessions::announcement::Announcement;
 use crate::arcp::runtime::sessions::elsewhere::{Arrival, Elsewhere};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::Feature;
-use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid};
 use crate::arcp::wire::job::About;
 use crate::trace::TraceId;
 
@@ -70,16 +70,16 @@ impl Session {
         self.elsewhere.as_mut().is_some_and(|elsewhere| elsewhere.move_answer(job, request_id, conn))
     }
 
-    /// Returns the answer to a subscribe that the client sends again on a new connection, if no event has followed it. It
-    /// counts as sent on this connection.
-    pub(crate) fn answer_again(&mut self, job: JobUlid, request_id: &str) -> Option<Bytes> {
+    /// Returns the id and the payload of the answer to a subscribe that the client sends again on a new connection, if no event
+    /// has followed it. It counts as sent on this connection.
+    pub(crate) fn answer_again(&mut self, job: JobUlid, request_id: &str) -> Option<(EnvelopeId, Bytes)> {
         let epoch = self.epoch;
         let announcement = self.elsewhere.as_mut()?.announcement(job)?;
         if !announcement.is_asked_again(request_id, epoch) {
             return None;
         }
         announcement.epoch = epoch;
-        announcement.subscription().cloned()
+        Some((announcement.id, announcement.subscription()?.clone()))
     }
 
     /// Restores which jobs of other runtimes it watches.
