@@ -6,7 +6,8 @@
 //! report/   <-- the results of both: lines, JSON, JUnit, Markdown
 //! ```
 //!
-//! A new rule for runtimes is a line in `rules!` of its group's file and a function of the same name.
+//! A new rule for runtimes is a line in `rules!` of a file in `runtime/` and a function of the same name. The rows of a
+//! report are in the order of the specification's sections, whichever file a rule is in.
 
 mod agents;
 mod client;

@@ -34,3 +34,9 @@ macro_rules! rules {
 }
 
 pub(super) use rules;
+
+/// Returns the number of a section such as `§8.2.1` as it is compared with others.
+#[cfg(test)]
+pub(super) fn number(section: &str) -> Vec<u32> {
+    section.trim_start_matches('§').split('.').map(|part| part.parse().expect("a section has a number")).collect()
+}

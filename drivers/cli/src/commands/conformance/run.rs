@@ -9,7 +9,7 @@ use super::frame::{code, kind, text};
 use super::options::Options;
 use super::report::{Report, Row, shown};
 use super::rule::Rule;
-use super::runtime::GROUPS;
+use super::runtime;
 use super::transcript::Transcript;
 use super::trial::{FEATURES, Target, Trial};
 use super::wire::{Arrival, Wire};
@@ -36,14 +36,13 @@ pub(super) async fn judge_runtime(options: &Options) -> Result<bool, Error> {
 
 /// Returns the rules that `--only` selects, with the titles of their groups.
 fn selected(only: &[String]) -> Result<Vec<(&'static str, &'static Rule)>, Error> {
-    let all = || GROUPS.iter().flat_map(|(group, rules)| rules.iter().map(move |rule| (*group, rule)));
-    if let Some(wrong) = only.iter().find(|wanted| !all().any(|(_, rule)| is_selected(rule, wanted))) {
+    if let Some(wrong) = only.iter().find(|wanted| !runtime::rules().any(|(_, rule)| is_selected(rule, wanted))) {
         return Err(Error::Usage(format!(
             "--only {wrong} selects no rule; give a section such as §6.3, or a rule such as §6.3/replay"
         )));
     }
     let wanted = |rule: &Rule| only.is_empty() || only.iter().any(|wanted| is_selected(rule, wanted));
-    Ok(all().filter(|(_, rule)| wanted(rule)).collect())
+    Ok(runtime::rules().filter(|(_, rule)| wanted(rule)).collect())
 }
 
 /// Returns whether a selection such as `§6.3`, `6.3/replay` or `replay` is about the rule.
@@ -106,14 +105,14 @@ async fn greet(target: &Target) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::{is_selected, selected};
-    use crate::commands::conformance::runtime::GROUPS;
+    use crate::commands::conformance::runtime;
 
     #[test]
     fn rules_are_selected_by_section_and_name() {
         let count = |only: &[&str]| {
             selected(&only.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).map(|rules| rules.len())
         };
-        let all: usize = GROUPS.iter().map(|(_, rules)| rules.len()).sum();
+        let all = runtime::rules().count();
         assert_eq!(count(&[]).ok(), Some(all));
         assert_eq!(count(&["§6.3/replay"]).ok(), Some(1));
         assert_eq!(count(&["6.3/jobs-outlive-connections"]).ok(), Some(1));
@@ -124,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_section_is_not_a_prefix_of_another_number() {
-        let of_1 = GROUPS.iter().flat_map(|(_, rules)| *rules).filter(|rule| is_selected(rule, "§1")).count();
+        let of_1 = runtime::rules().filter(|(_, rule)| is_selected(rule, "§1")).count();
         assert_eq!(of_1, 0, "§10, §11 and §12 are other sections");
     }
 }

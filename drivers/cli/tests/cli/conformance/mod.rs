@@ -21,6 +21,38 @@ fn judge(url: &str, arguments: &[&str]) -> Output {
     run(&[&base, arguments].concat())
 }
 
+/// Requires that names such as `§8.2.1/progress-total` come in the order of the specification's sections.
+fn are_in_order<'a>(names: impl Iterator<Item = &'a str>) {
+    let section = |name: &str| -> Vec<u32> {
+        let (section, _) = name.strip_prefix('§').unwrap().split_once('/').unwrap();
+        section.split('.').map(|number| number.parse().unwrap()).collect()
+    };
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 15, "{names:?}");
+    for pair in names.windows(2) {
+        assert!(section(pair[0]) <= section(pair[1]), "{} comes before {}", pair[0], pair[1]);
+    }
+}
+
+/// Returns the names of the rules in the lines for people.
+fn names_in_lines(text: &str) -> impl Iterator<Item = &str> {
+    let rows = text.lines().filter(|line| !line.starts_with(' '));
+    rows.filter_map(|line| line.split_whitespace().find(|word| word.starts_with('§')))
+        .map(|name| name.trim_end_matches(':'))
+}
+
+/// Returns the names of the rules in the objects of `--json`.
+fn names_in_json(rows: &[Value]) -> Vec<String> {
+    let rules = rows.iter().filter(|row| row["type"] == "rule");
+    rules.map(|row| format!("{}/{}", row["section"].as_str().unwrap(), row["name"].as_str().unwrap())).collect()
+}
+
+/// Returns the names of the rules in a document for `JUnit`.
+fn names_in_junit(document: &str) -> impl Iterator<Item = &str> {
+    let cases = document.lines().filter_map(|line| line.trim().strip_prefix("<testcase "));
+    cases.filter_map(|case| case.split_once(" name=\"")?.1.split('"').next())
+}
+
 #[test]
 fn nuncio_serve_breaks_no_rule() {
     let server = serve();
@@ -39,6 +71,23 @@ fn nuncio_serve_breaks_no_rule() {
     assert!(passed > 90, "{passed} rules are passed");
     let document = std::fs::read_to_string(junit).unwrap();
     assert_eq!(document.matches("<testcase ").count(), rows.len() - 1);
+    are_in_order(names_in_json(&rows).iter().map(String::as_str));
+    are_in_order(names_in_junit(&document));
+    assert_eq!(names_in_junit(&document).count(), rows.len() - 1);
+    let mut suites: Vec<&str> = document.lines().filter(|line| line.contains("<testsuite ")).collect();
+    suites.dedup();
+    let groups = rows.iter().filter_map(|row| row["group"].as_str()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(suites.len(), groups.len(), "a group has one suite: {suites:#?}");
+}
+
+#[test]
+fn rows_for_people_are_in_the_order_of_the_sections() {
+    let server = serve();
+    let sections = ["§14", "§12/codes", "§11", "§10", "§9.8", "§9.4", "§9.1", "§8.4", "§8.1", "§7.1", "§5"];
+    let only: Vec<&str> = sections.iter().flat_map(|section| ["--only", section]).collect();
+    let output = judge(&server.url, &[&only, &["--timeout", "20s"][..]].concat());
+    let text = stdout(&output);
+    are_in_order(names_in_lines(text));
 }
 
 #[test]
@@ -117,13 +166,16 @@ fn our_client_breaks_no_rule() {
     let output = run(&["submit", "echo", "--url", &judging.url, "--token", "tok-any"]);
     assert_eq!(stdout(&output), "{\"conformance\":true}\n", "{}", stderr(&output));
     let (code, text) = judging.end();
+    are_in_order(names_in_lines(&text));
     assert!(text.ends_with("20 rules: 20 passed, 0 failed, 0 not offered\n"), "{text}");
     assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]
 fn the_faults_of_a_client_are_found() {
-    let judging = Judging::start(&["--timeout", "2s", "--json"]);
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let judging = Judging::start(&["--timeout", "2s", "--json", "--junit", junit.to_str().unwrap()]);
     let mut wire = Wire::connect_with(&judging.url, "s3cret-token", &["ack"]);
     // It uses what was not negotiated, acknowledges what was not sent, answers no ping, and never comes back.
     wire.request("session.list_jobs", &json!({}));
@@ -134,9 +186,11 @@ fn the_faults_of_a_client_are_found() {
     let (code, text) = judging.end();
     assert_eq!(code, Some(1), "{text}");
     assert!(!text.contains("s3cret-token"), "{text}");
-    let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let failed: Vec<String> =
-        rows.filter(|row| row["outcome"] == "failed").map(|row| row["name"].as_str().unwrap().to_owned()).collect();
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    are_in_order(names_in_json(&rows).iter().map(String::as_str));
+    are_in_order(names_in_junit(&std::fs::read_to_string(junit).unwrap()));
+    let failed = rows.iter().filter(|row| row["outcome"] == "failed");
+    let failed: Vec<String> = failed.map(|row| row["name"].as_str().unwrap().to_owned()).collect();
     for name in ["negotiated", "acks", "submit", "close"] {
         assert!(failed.iter().any(|failed| failed == name), "{name}: {failed:?}");
     }

@@ -43,17 +43,17 @@ client_rules! {
     Described "§6.2" waits_for_welcome ["session.", "job.submit"], "Nothing is sent between the hello and the welcome.";
     Described "§6.2" session_id ["session.", "job.submit"], "Frames behind the welcome name its session, or none.";
     Must "§6.2" negotiated ["session.welcome", "session.list_jobs", "job.subscribe", "job.unsubscribe"], "No feature is used that the welcome has not acknowledged.";
-    Should "§7.7" resumes ["session.hello", "session.resume", "session.welcome"], "After a lost connection the client resumes its session.";
     Described "§6.3" newest_token ["session.hello", "session.resume", "session.welcome"], "A resume presents the newest token.";
     Described "§6.3" last_number ["session.hello", "session.resume", "job.event"], "A resume presents the number of the last event that was received.";
     Must "§6.4" pings ["session.ping", "session.pong"], "Every ping is answered with a pong that repeats its nonce, within one interval.";
     Described "§6.5" acks ["session.ack"], "Acknowledgements do not go back, nor beyond what was received.";
     Should "§6.5" few_acks ["session.ack"], "Not every event of a burst is acknowledged by itself.";
-    Described "§7.1" submit ["job.submit"], "A submit names an agent, and its members have the types of the specification.";
-    Should "§8.3" gap ["job.event", "session.hello"], "A missing event_seq makes the client resume.";
-    Must "§14" credentials_stay ["job."], "The value of a credential is not sent back.";
     Described "§6.7" close ["session.close", "session.bye", "job.result"], "The client ends its session with session.close.";
     Described "§6.7" nothing_after_close ["session.", "job.submit"], "Nothing but pongs follows session.close.";
+    Described "§7.1" submit ["job.submit"], "A submit names an agent, and its members have the types of the specification.";
+    Should "§7.7" resumes ["session.hello", "session.resume", "session.welcome"], "After a lost connection the client resumes its session.";
+    Should "§8.3" gap ["job.event", "session.hello"], "A missing event_seq makes the client resume.";
+    Must "§14" credentials_stay ["job."], "The value of a credential is not sent back.";
 }
 
 fn envelopes(recording: &Recording) -> Judged {
@@ -152,24 +152,6 @@ fn resumes_of(recording: &Recording) -> impl Iterator<Item = (usize, Option<(Str
         .map(|(connection, frame)| (connection, resumed(frame)))
 }
 
-fn was_cut(recording: &Recording) -> Judged {
-    let cut = recording.moments().any(|moment| *moment == Moment::Cut);
-    if cut { Ok(()) } else { not_offered("the client submits no job, so its connection was not cut") }
-}
-
-fn resumes(recording: &Recording) -> Judged {
-    was_cut(recording)?;
-    match resumes_of(recording).next() {
-        None => broken("the client does not come back"),
-        Some((connection, resumed)) => {
-            let welcome =
-                recording.welcome_before(connection).map(|frame| text(frame, "/session_id")).unwrap_or_default();
-            let Some((session, ..)) = resumed else { return broken("the client opens a new session") };
-            expect(session.is_empty() || session == welcome, || "it resumes another session".to_owned())
-        }
-    }
-}
-
 fn newest_token(recording: &Recording) -> Judged {
     let mut found = not_offered("the client does not resume");
     for (connection, resumed) in resumes_of(recording) {
@@ -246,6 +228,25 @@ fn few_acks(recording: &Recording) -> Judged {
     }
 }
 
+fn close(recording: &Recording) -> Judged {
+    let byes = recording.received().filter(|frame| matches!(kind(frame), "session.close" | "session.bye"));
+    match byes.map(kind).last() {
+        Some("session.close") => Ok(()),
+        Some(other) => broken(format!("it sends {other}")),
+        None => broken("the connection just ends"),
+    }
+}
+
+fn nothing_after_close(recording: &Recording) -> Judged {
+    let is_close = |moment: &&Moment| moment.is_received("session.close") || moment.is_received("session.bye");
+    let Some(place) = recording.moments().position(|moment| is_close(&moment)) else {
+        return not_offered("the client does not close its session");
+    };
+    let after = recording.moments().skip(place + 1).filter_map(Moment::received);
+    let late = after.map(kind).find(|name| *name != "session.pong");
+    late.map_or(Ok(()), |name| broken(format!("{name} follows")))
+}
+
 fn submit(recording: &Recording) -> Judged {
     let mut found = not_offered("the client submits no job");
     for frame in recording.received_of("job.submit") {
@@ -265,6 +266,24 @@ fn submit(recording: &Recording) -> Judged {
     found
 }
 
+fn was_cut(recording: &Recording) -> Judged {
+    let cut = recording.moments().any(|moment| *moment == Moment::Cut);
+    if cut { Ok(()) } else { not_offered("the client submits no job, so its connection was not cut") }
+}
+
+fn resumes(recording: &Recording) -> Judged {
+    was_cut(recording)?;
+    match resumes_of(recording).next() {
+        None => broken("the client does not come back"),
+        Some((connection, resumed)) => {
+            let welcome =
+                recording.welcome_before(connection).map(|frame| text(frame, "/session_id")).unwrap_or_default();
+            let Some((session, ..)) = resumed else { return broken("the client opens a new session") };
+            expect(session.is_empty() || session == welcome, || "it resumes another session".to_owned())
+        }
+    }
+}
+
 fn gap(recording: &Recording) -> Judged {
     let numbers: Vec<u64> = recording.moments().filter_map(Moment::sent).filter_map(seq).collect();
     let skipped = numbers.windows(2).any(|pair| matches!(pair, [one, two] if *two > one + 1));
@@ -281,23 +300,4 @@ fn credentials_stay(recording: &Recording) -> Judged {
     }
     let echoed = recording.received().find(|frame| frame.to_string().contains(CREDENTIAL));
     echoed.map_or(Ok(()), |frame| broken(format!("a {} contains it", kind(frame))))
-}
-
-fn close(recording: &Recording) -> Judged {
-    let byes = recording.received().filter(|frame| matches!(kind(frame), "session.close" | "session.bye"));
-    match byes.map(kind).last() {
-        Some("session.close") => Ok(()),
-        Some(other) => broken(format!("it sends {other}")),
-        None => broken("the connection just ends"),
-    }
-}
-
-fn nothing_after_close(recording: &Recording) -> Judged {
-    let is_close = |moment: &&Moment| moment.is_received("session.close") || moment.is_received("session.bye");
-    let Some(place) = recording.moments().position(|moment| is_close(&moment)) else {
-        return not_offered("the client does not close its session");
-    };
-    let after = recording.moments().skip(place + 1).filter_map(Moment::received);
-    let late = after.map(kind).find(|name| *name != "session.pong");
-    late.map_or(Ok(()), |name| broken(format!("{name} follows")))
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::recording::{Moment, Recording};
 use super::rules::RULES;
 use crate::commands::conformance::finding::Finding;
+use crate::commands::conformance::rule::number;
 use crate::commands::conformance::transcript::{Direction, Transcript};
 
 fn sent(name: &str, payload: &Value, number: Option<u64>) -> Moment {
@@ -94,6 +95,12 @@ fn changed(id: &str, change: impl FnOnce(&mut Vec<Moment>, usize)) -> Vec<&'stat
 
 fn replaced(id: &str, moment: Moment) -> Vec<&'static str> {
     changed(id, |moments, place| moments[place] = moment)
+}
+
+#[test]
+fn rules_are_in_the_order_of_their_sections() {
+    let sections: Vec<&str> = RULES.iter().map(|rule| rule.section).collect();
+    assert!(sections.is_sorted_by_key(|section| number(section)), "{sections:?}");
 }
 
 #[test]
