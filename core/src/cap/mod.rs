@@ -9,8 +9,8 @@
 //! wire/        the packets as types, with their reading, writing and validation
 //! ```
 //!
-//! Comments name the specification's texts in the repository cordum-io/cap as spec/14. Rules that are marked "ours" are
-//! not in them.
+//! A reference such as spec/14 names a text in the folder `spec/` of the repository cordum-io/cap. Rules that are
+//! marked "ours" are not in these texts.
 
 pub(crate) mod client;
 pub(crate) mod router;

@@ -1,4 +1,4 @@
-//! Caracal: who acts for whom, in HTTP headers and in calls to a coordinator.
+//! Caracal: HTTP headers and coordinator calls that say which agent acts, and for whom.
 //!
 //! ```text
 //! client/      the client of a coordinator; who acts for whom at one place of a program, and where its calls go
@@ -6,8 +6,8 @@
 //! wire/        headers, requests to a coordinator and a token service, and their answers
 //! ```
 //!
-//! An agent's work is an *agent session*. A *delegation edge* passes authority from one session to another. Both are
-//! made by a coordinator, and travel in the `baggage` header of the agent's calls.
+//! The work of an agent happens in an *agent session*. A *delegation edge* passes authority from one session to
+//! another. A coordinator creates both, and the `baggage` header of the agent's calls carries their ids.
 
 pub(crate) mod client;
 pub(crate) mod coordinator;

@@ -1,4 +1,4 @@
-//! What the host asks for: submit, cancel, forget.
+//! The commands of the host: submit, cancel, forget.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -45,8 +45,8 @@ impl Client {
         Ok(job)
     }
 
-    /// Asks for a job to be stopped. Its result is still awaited. The cancellation is sent again until the result is there,
-    /// with every request of the job that is sent again, and once the bus is back if it is away.
+    /// Cancels a job. The client still waits for its result. The cancellation is sent again until the result arrives,
+    /// with every request of the job that is sent again, and on the next connection if the bus is away.
     ///
     /// Errors: [`ClientRefused::Stale`] if the job has ended or was cancelled before.
     pub fn cancel(&mut self, now: Time, job: ClientJob, reason: &str) -> Result<(), ClientRefused> {
@@ -58,7 +58,7 @@ impl Client {
         Ok(())
     }
 
-    /// Stops waiting for a job, which goes on. No event of it follows.
+    /// Stops waiting for a job. The job itself continues, and the client emits no more events of it.
     ///
     /// Errors: [`ClientRefused::Stale`] if the job has ended.
     pub fn forget(&mut self, now: Time, job: ClientJob) -> Result<(), ClientRefused> {

@@ -1,4 +1,4 @@
-//! The settings of a client: who it is, whom it believes, and its limits.
+//! The settings of a client: its identity, the senders that it trusts, and its limits.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -28,20 +28,21 @@ pub struct ClientConfig {
     /// Whether packets about jobs have the form of the production profile, and how. Default: none, and they have the
     /// generic form.
     pub production: Option<ClientProduction>,
-    /// Whether `FAILED_RETRYABLE` is waited out, because a router or orchestrator tries the job again. Default: false, and
-    /// it ends the job.
+    /// Whether the client continues to wait after `FAILED_RETRYABLE`, because a router or an orchestrator tries the job
+    /// again. Default: false, and `FAILED_RETRYABLE` ends the job.
     pub await_retries: bool,
 
-    /// The time without a sign of a job after which its request is sent again. Default: 30 s.
+    /// The time after which a request is sent again if nothing was heard of its job. Default: 30 s.
     pub resubmit_after: Duration,
     /// How often a request is sent again. Default: 5. After that its result is still awaited.
     pub resubmissions: u32,
-    /// The time after which a request that was sent again on a new connection is sent once more, because the router may have
-    /// been away as well; it doubles with every further time up to [`resubmit_after`](ClientConfig::resubmit_after), and
-    /// varies by half, so that clients do not come all at once. These requests do not count as `resubmissions`. Default: 2 s.
+    /// The time after which a request that was sent again on a new connection is sent once more, because the router may
+    /// have been away as well. Each further pause is twice as long, up to
+    /// [`resubmit_after`](ClientConfig::resubmit_after), and each varies by half, so that clients do not send at the
+    /// same time. These requests do not count as `resubmissions`. Default: 2 s.
     pub reconnected_after: Duration,
-    /// The time without a result after which a cancellation is sent again for the first time; it doubles with every further
-    /// time up to [`resubmit_after`](ClientConfig::resubmit_after). Default: 2 s.
+    /// The time without a result after which a cancellation is sent again. Each further pause is twice as long, up to
+    /// [`resubmit_after`](ClientConfig::resubmit_after). Default: 2 s.
     pub cancel_after: Duration,
 
     /// The bounds of everything that the client holds.

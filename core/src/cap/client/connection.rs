@@ -1,4 +1,4 @@
-//! The bus comes and goes.
+//! Handles connections and disconnections of the bus.
 
 use super::Client;
 use super::output::ClientOutput;
@@ -6,9 +6,10 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Client {
-    /// Notes that the bus is there, without the subscriptions of an earlier connection. The client subscribes, and sends all
-    /// requests whose results are awaited, because it may have missed them: at once, and until something is heard of a job
-    /// again after pauses that begin with [`ClientConfig::reconnected_after`](super::config::ClientConfig::reconnected_after).
+    /// Notes that the bus is connected, without the subscriptions of an earlier connection. The client subscribes, and
+    /// sends the requests of all unfinished jobs again, because it may have missed their results. It sends them at
+    /// once, and then, until something is heard of a job, after pauses that begin with
+    /// [`ClientConfig::reconnected_after`](super::config::ClientConfig::reconnected_after).
     pub fn handle_connected(&mut self, now: Time) {
         self.advance(now);
         if core::mem::replace(&mut self.is_connected, true) {
@@ -23,8 +24,8 @@ impl Client {
         }
     }
 
-    /// Notes that the bus is away. What was to be published and was not polled yet is dropped; it is sent again when the bus
-    /// is back.
+    /// Notes that the bus is disconnected. Packets that were not polled yet are dropped, and are sent again on the next
+    /// connection.
     pub fn handle_disconnected(&mut self, now: Time) {
         self.advance(now);
         self.is_connected = false;

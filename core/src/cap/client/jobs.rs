@@ -1,4 +1,4 @@
-//! The jobs whose results a client awaits, with their deadlines.
+//! The jobs for whose results a client waits, with their deadlines.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;

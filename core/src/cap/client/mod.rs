@@ -1,4 +1,4 @@
-//! The client of CAP: it submits jobs to the bus and awaits their results.
+//! The client of CAP. It submits jobs to the bus and waits for their results.
 //!
 //! ```text
 //!  handle_packet     receive.rs
@@ -10,8 +10,9 @@
 //!  components        Jobs   the queue of outputs
 //! ```
 //!
-//! The bus may lose packets. A request of which nothing was heard for a while is sent again with the same job id, and so are
-//! all requests after the bus was away: a router or a worker that knows the job publishes its result again.
+//! The bus may lose packets. If nothing is heard of a job for a while, its request is sent again with the same job id.
+//! After a lost connection, all requests are sent again. A router or a worker that knows the job publishes its result
+//! again.
 
 mod commands;
 pub(crate) mod config;

@@ -54,7 +54,8 @@ pub enum ClientEvent {
         /// Its result.
         result: Box<JobResult>,
     },
-    /// The time to wait for a job is over, and this is its last event. The job may go on; cancelling it before makes it stop.
+    /// The time to wait for a job has ended, and this is its last event. The job itself may continue. To stop it,
+    /// cancel it before.
     NoResult {
         /// The job.
         job: ClientJob,
@@ -106,6 +107,6 @@ pub enum ClientTimer {
     Resubmit,
     /// A cancellation is sent again.
     Cancel,
-    /// The time to wait for a job is over.
+    /// The time to wait for a job has ended.
     Wait,
 }

@@ -1,4 +1,4 @@
-//! Results and progress that arrive.
+//! Handles results and progress that arrive.
 
 use super::Client;
 use super::output::{ClientEvent, ClientOutput};

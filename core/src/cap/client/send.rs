@@ -1,4 +1,4 @@
-//! Packets are sealed and published.
+//! Seals and publishes packets.
 
 use alloc::string::String;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! Where a job stands in its client.
+//! The state of a job in its client.
 //!
 //! ```text
 //! Submitted --cancel--> Cancelling
@@ -8,7 +8,7 @@
 
 use crate::state::transitions;
 
-/// Where a job stands in its client.
+/// The state of a job in its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SubmitState {
     /// Its result is awaited.
@@ -22,7 +22,7 @@ pub(super) enum SubmitState {
 transitions!(SubmitState {
     /// The host cancels the job.
     cancel: Submitted => Cancelling;
-    /// The result has come, the time to wait is over, or the host has lost interest.
+    /// The result has arrived, the time to wait has ended, or the host has called `forget`.
     end: Submitted | Cancelling => Ended;
 });
 

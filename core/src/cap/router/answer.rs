@@ -1,4 +1,4 @@
-//! The router's own results, and results that are published again.
+//! Publishes the results that the router makes, and publishes results again.
 
 use alloc::string::String;
 

@@ -35,7 +35,7 @@ pub enum Policy {
     Ask,
 }
 
-/// What becomes of a job whose worker is lost.
+/// What the router does with a job whose worker is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LostWorker {
     /// It is sent again.
@@ -45,17 +45,18 @@ pub enum LostWorker {
     Fail,
 }
 
-/// Whether workers prove themselves to the router, and whether they have to (2.17, spec/14).
+/// Whether the router gives trust sessions to workers, and whether workers need one (2.17, spec/14).
 ///
-/// With trust, the router sends requests under its own signature, because workers with a trust session believe their
-/// scheduler alone. Its [`signer`](RouterConfig::signer) has the key that the workers have pinned. The authority comes with
-/// the workers that are enrolled; its id is the one of the router.
+/// With trust, the router sends requests under its own signature, because workers with a trust session accept packets
+/// only from their scheduler. Its [`signer`](RouterConfig::signer) has the key that the workers have pinned. The
+/// authority contains the enrolled workers; its id is the id of the router.
 #[derive(Clone, Debug, Default)]
 pub enum RouterTrust {
     /// The router gives no sessions.
     #[default]
     Off,
-    /// It gives sessions, and workers without one get jobs too: for the time in which workers are enrolled.
+    /// It gives sessions, and workers without one get jobs too. This mode is for the time while workers are being
+    /// enrolled.
     Offer(Box<TrustAuthority>),
     /// Only workers with a session get jobs, and only of topics that their enrollment allows. Their packets have to carry
     /// the token of their session. The router chooses the worker of each job, as with [`Dispatch::LeastLoaded`].
@@ -122,7 +123,7 @@ pub struct RouterConfig {
     /// Whether requests are sent to workers under the router's own signature, with the dispatch that they belong to.
     /// Default: false, and the packet of the submitter is sent unchanged, with its signature, unless there is `trust`.
     pub resign: bool,
-    /// Whether workers prove themselves to the router, and whether they have to. Default: off.
+    /// Whether the router gives trust sessions to workers, and whether workers need one. Default: off.
     pub trust: RouterTrust,
     /// Who decides whether a job may run. Default: all jobs may.
     pub policy: Policy,
@@ -130,11 +131,11 @@ pub struct RouterConfig {
     pub operators: BTreeSet<String>,
     /// Whether jobs are recorded, so that they outlive the router. Default: false.
     pub records: bool,
-    /// Whether workers run a job once however often they get its request, as the specification demands (spec/03) and the
-    /// workers of this crate do. Then a worker is sent its jobs again whenever its results may have been missed. The workers
-    /// of the Python SDK run a job again. Default: true.
+    /// Whether workers run a job once even if its request arrives several times, as the specification requires
+    /// (spec/03) and the workers of this crate do. If so, the router sends a worker its jobs again whenever results may
+    /// have been missed. The workers of the Python SDK run such a job again. Default: true.
     pub workers_deduplicate: bool,
-    /// What becomes of a job whose worker is lost. Default: it is sent again.
+    /// What the router does with a job whose worker is lost. Default: it is sent again.
     pub lost_worker: LostWorker,
 
     /// The time that the policy may take. Without an answer the job is denied. Default: 5 s.
@@ -143,25 +144,26 @@ pub struct RouterConfig {
     pub approval_timeout: Duration,
     /// The time for which a job waits for a worker that serves its topic. Default: 30 s.
     pub worker_wait: Duration,
-    /// The time without a sign of a job at a worker after which it is sent again: progress, or a heartbeat of its worker
-    /// that reports active jobs. If neither comes from the workers, this has to be longer than the longest job. Workers of this
-    /// crate give a sign of each job with every heartbeat: their heartbeats alone are none, and without a first sign a job is
-    /// sent again as soon as a silent worker is lost, after `missed_heartbeats` of a `heartbeat_interval`. Default: 60 s.
+    /// The time after which a job is sent again if nothing was heard of it. Progress counts, and a heartbeat of its
+    /// worker that reports active jobs. If the workers send neither, this time must be longer than the longest job.
+    /// Workers of this crate send a sign of each job with every heartbeat, so their heartbeats alone do not count. If
+    /// all workers send signs, a job without a first sign is sent again as soon as a silent worker would be lost: after
+    /// `missed_heartbeats` times `heartbeat_interval`. Default: 60 s.
     pub dispatch_timeout: Duration,
     /// How often a job is sent again because nothing was heard of it or its worker was lost. Default: 3.
     pub redispatches: u32,
     /// How often a job that has failed and can be tried again is sent again. Default: 2.
     pub retries: u32,
-    /// The pause before a job is sent again for the first time; it doubles with every further time. Unless the router signs
-    /// requests itself, it has to be longer than [`WorkerConfig::rerun_after`](crate::cap::WorkerConfig::rerun_after).
-    /// Default: 1 s.
+    /// The pause before a job is sent again for the first time; each further pause is twice as long. Unless the router
+    /// signs requests itself, the pause must be longer than
+    /// [`WorkerConfig::rerun_after`](crate::cap::WorkerConfig::rerun_after). Default: 1 s.
     pub backoff: Duration,
     /// The longest pause before a job is sent again. Default: 60 s.
     pub max_backoff: Duration,
     /// The longest time from the first dispatch of a job to its result, if its budget has no earlier deadline. Default:
     /// none.
     pub max_runtime: Option<Duration>,
-    /// The time by which the router waits longer than the deadline of a job, because the worker ends the job itself.
+    /// How long the router waits for a result after the deadline of a job, because the worker ends the job itself.
     /// Default: 5 s.
     pub deadline_grace: Duration,
     /// The time that a worker may take to end a job that was cancelled. Default: 30 s.
@@ -189,7 +191,7 @@ pub struct RouterLimits {
     pub jobs: usize,
     /// Jobs of one topic that have not ended. Default: 10 000.
     pub topic_jobs: usize,
-    /// Bytes of the packets of these jobs in all. Default: 64 MiB.
+    /// Total bytes of the packets of these jobs. Default: 64 MiB.
     pub live_bytes: usize,
     /// Bytes of the packet of one job; a larger one fails for good. Default: 1 MiB.
     pub job_bytes: usize,
@@ -218,8 +220,8 @@ pub struct RouterLimits {
     pub alerts: usize,
     /// Bytes of a reason or an error message; a longer one is cut. Default: 4 KiB.
     pub error_bytes: usize,
-    /// Outputs that wait for the store. While there are as many, packets are neither taken nor acknowledged. Default:
-    /// 16 384.
+    /// Outputs that wait for the store. While this limit is reached, packets are neither read nor acknowledged.
+    /// Default: 16 384.
     pub unstored: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The bus comes and goes.
+//! Handles connections and disconnections of the bus.
 
 use alloc::vec::Vec;
 
@@ -8,8 +8,8 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Router {
-    /// Notes that the bus is there, without the subscriptions of an earlier connection. The router subscribes, publishes what
-    /// was made in the meantime, and asks workers for the results that it may have missed.
+    /// Notes that the bus is connected, without the subscriptions of an earlier connection. The router subscribes,
+    /// publishes the packets that were made in the meantime, and asks workers for the results that it may have missed.
     pub fn handle_connected(&mut self, now: Time) {
         self.input(now, |this| {
             if !this.outbox.connect() {

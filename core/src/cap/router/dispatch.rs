@@ -1,4 +1,4 @@
-//! Jobs are sent to workers.
+//! Sends jobs to workers.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! The end of every input: what waits is sent, old jobs are forgotten, and changes are recorded.
+//! What follows every input: waiting jobs are sent, old jobs are forgotten, and changes are recorded.
 
 use super::Router;
 use super::record::{Body, RecordKind, RouterRecord};

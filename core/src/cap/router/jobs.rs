@@ -1,4 +1,4 @@
-//! The jobs of a router: live ones, and ended ones that are remembered.
+//! The jobs of a router: live jobs, and ended jobs that are remembered.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;

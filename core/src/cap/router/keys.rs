@@ -1,4 +1,4 @@
-//! The names of what a router holds and its host does not name.
+//! Keys of the values of a router that its host does not name.
 
 slotmap::new_key_type! {
     /// A worker.

@@ -1,4 +1,5 @@
-//! The router of CAP: it takes the jobs that clients submit, asks the policy, sends them to workers, and sees that each ends.
+//! The router of CAP. It accepts jobs from clients, asks the policy, sends the jobs to workers, and makes sure that
+//! each job ends.
 //!
 //! ```text
 //!  handle_packet     receive.rs   submit.rs | report.rs | cancel.rs | presence.rs
@@ -22,11 +23,12 @@
 //!  client --sys.job.submit--> router --JOB TOPIC or worker.ID.jobs--> worker --sys.job.result--> client, router
 //! ```
 //!
-//! A worker publishes its result for everyone itself. The router publishes only the results that it makes: of jobs that are
-//! denied, cancelled, too late, or that no worker could run.
+//! A worker publishes its result to clients and router itself. The router publishes only the results that it makes:
+//! those of jobs that were denied, were cancelled, missed their deadline, or could not be run by any worker.
 //!
-//! Accepted means stored: with [`RouterConfig::records`] nothing comes out before the record that it depends on is durable,
-//! and a router that is [restored](Router::restore) from its records goes on with the jobs that it has accepted.
+//! An accepted job is a stored job: with [`RouterConfig::records`], no output is emitted before the record that it
+//! depends on is durable. A router that is [restored](Router::restore) from its records continues with the jobs that it
+//! has accepted.
 
 mod admit;
 mod alert;

@@ -1,4 +1,4 @@
-//! What a router has for its host, in one order; what waits for the store, and what waits for the bus.
+//! The outputs of a router in one order: those that wait for the store, and those that wait for the bus.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;

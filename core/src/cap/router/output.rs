@@ -22,8 +22,8 @@ pub struct Delivery(pub u64);
 
 /// An output of a router. A driver acts on outputs in the order in which it polls them.
 ///
-/// Everything that depends on a record comes out once [`Router::handle_stored`](super::Router::handle_stored) has said that
-/// the record is durable.
+/// An output that depends on a record is emitted after [`Router::handle_stored`](super::Router::handle_stored) has
+/// reported the record as durable.
 #[derive(Clone, Debug)]
 pub enum RouterOutput {
     /// Subscribe to a subject, without a queue group.
@@ -53,7 +53,7 @@ pub enum RouterOutput {
         /// The record.
         record: RouterRecord,
     },
-    /// Acknowledge a message of a durable stream: what it said is stored, or nothing of it has to be.
+    /// Acknowledge a message of a durable stream: its effects are stored, or it has no effects to store.
     Acknowledge {
         /// The message.
         delivery: Delivery,
@@ -260,17 +260,17 @@ pub enum RouterTimer {
     Check,
     /// No person has approved a job in time.
     Approval,
-    /// The pause of a throttled job is over.
+    /// The pause of a throttled job has ended.
     Throttle,
     /// No worker came for a job in time.
     Worker,
     /// Nothing was heard of a job in time.
     Dispatch,
-    /// The pause before a job is sent again is over.
+    /// The pause before a job is sent again has ended.
     Retry,
     /// A worker has not ended a cancelled job in time.
     Cancel,
-    /// The time that a job may take is over.
+    /// The time that a job may take has passed.
     Runtime,
     /// Nothing was heard of a worker in time.
     Heartbeat,

@@ -1,4 +1,4 @@
-//! The jobs that may be sent, by lane, in the order in which they are sent.
+//! The jobs that may be sent: a queue for each lane, in the order in which they are sent.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! Packets that arrive.
+//! Handles packets that arrive.
 
 use super::Router;
 use super::output::{Delivery, RefusedByRouter, RouterEvent};
@@ -7,8 +7,8 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Router {
-    /// Takes in a packet that was received on a subject. If it came as a message of a durable stream, the message is
-    /// acknowledged once what it said is stored, or at once if nothing of it has to be; a packet that is refused is
+    /// Handles a packet that was received on a subject. If the packet is a message of a durable stream, the message is
+    /// acknowledged once its effects are stored, or at once if there is nothing to store. A refused packet is
     /// acknowledged too, because it would be refused again.
     ///
     /// While [`Router::reading`] is false the packet is dropped and not acknowledged.
@@ -27,7 +27,8 @@ impl Router {
         });
     }
 
-    /// Returns whether packets are taken: the bus is there, and not too much waits for the store.
+    /// Returns whether packets are read: the bus is connected, and fewer outputs wait for the store than the limit
+    /// allows.
     pub fn reading(&self) -> bool {
         self.outbox.is_connected() && self.outbox.unstored() < self.config.limits.unstored
     }

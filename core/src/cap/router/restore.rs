@@ -1,4 +1,4 @@
-//! A router goes on from its records.
+//! Restores a router from its records.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -42,19 +42,20 @@ impl Rows {
 }
 
 impl Router {
-    /// Returns a router that goes on with the jobs of its records, each with the number that it was stored under. The records
-    /// of one job or worker come in the order of their numbers; the jobs and workers may come in any order. Limits do not apply
-    /// to jobs that were accepted.
+    /// Returns a router that continues with the jobs of its records. Each record comes with the number under which it
+    /// was stored. The records of one job or worker come in the order of their numbers; jobs and workers may come in
+    /// any order. Limits do not apply to jobs that were accepted.
     ///
-    /// `now` is also what the wall clock shows, and records are judged by that: a job is too late if its deadline is over by it.
-    /// If it was set back since a record was made, the times in the record go on from the time of the record.
+    /// `now` is also the time of the wall clock, and records are judged by it: a deadline has passed if the wall clock
+    /// says so. If the clock was set back since a record was made, the times in the record continue from the time of
+    /// the record.
     ///
     /// A session is restored if its worker is enrolled for it in the settings and it has not expired.
     ///
-    /// Jobs that wait are sent; jobs at a worker are sent to it again once the bus is there, so that it goes on or publishes
-    /// its result again; open questions to the policy are asked again.
+    /// Waiting jobs are sent. Jobs at a worker are sent to it again once the bus is connected, so that the worker
+    /// continues or publishes its result again. Open questions to the policy are asked again.
     ///
-    /// Errors: a record cannot be used. Nothing of it is guessed.
+    /// Errors: a record cannot be used. The router does not guess its content.
     pub fn restore(
         config: RouterConfig,
         seed: [u8; 32],

@@ -1,4 +1,4 @@
-//! Jobs that are sent again.
+//! Sends jobs again.
 
 use alloc::string::String;
 

@@ -1,4 +1,4 @@
-//! Packets are read and sealed: in the generic form, or as the production profile wants it.
+//! Reads and seals packets, in the generic form or in the form of the production profile.
 
 use alloc::string::String;
 

@@ -1,4 +1,4 @@
-//! Jobs that end.
+//! Ends jobs.
 
 use bytes::Bytes;
 

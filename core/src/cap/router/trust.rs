@@ -33,7 +33,8 @@ impl Router {
         });
     }
 
-    /// Enrolls a worker, or changes its enrollment. A session of it goes on if its agent, its tenant and its key remain.
+    /// Enrolls a worker, or changes its enrollment. Its session continues if its agent, its tenant and its key stay the
+    /// same.
     ///
     /// Errors: the router gives no sessions, too many workers are enrolled, or a name is not valid.
     pub fn enroll(&mut self, now: Time, worker: &str, enrollment: Enrollment) -> Result<(), AuthorityRefused> {

@@ -1,4 +1,4 @@
-//! Alerts about packets that were refused (spec/16): what they say, and how many are sent.
+//! Alerts about packets that were refused (spec/16): their content, and how many are sent.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};

@@ -1,4 +1,4 @@
-//! The form of a signature.
+//! Checks the form of a signature.
 
 /// Returns whether bytes are an ECDSA signature in DER: a sequence of two positive integers in their shortest form, and
 /// nothing after it. Every host thereby refuses the same signatures.

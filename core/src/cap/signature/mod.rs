@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Signatures are ECDSA over SHA-256 with P-256, in ASN.1 DER. Other verifiers encode a packet again before they verify
-//! it, which fails where encoders differ. This one verifies the bytes as they were received, with the fields of the
-//! packet in the order of their numbers, and may then try the two canonical encodings.
+//! it, which fails if encoders differ. Nuncio verifies the bytes as they were received, with the fields of the packet
+//! in the order of their numbers. If that fails, it can try the two canonical encodings.
 
 pub(crate) mod alert;
 pub(crate) mod der;

@@ -100,7 +100,7 @@ impl Default for Freshness {
     }
 }
 
-/// What a packet of the production profile has to be.
+/// What is required of a packet of the production profile.
 #[derive(Clone, Debug)]
 pub struct Expected<'a> {
     /// The audience: the subject that the packet was received on.

@@ -1,4 +1,4 @@
-//! The production profile at one participant (2.17, spec/19): how it seals packets, and which it admits.
+//! The production profile of one participant (2.17, spec/19): how it seals packets, and which packets it admits.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -21,8 +21,8 @@ use crate::time::Time;
 pub struct Production {
     /// For how long packets are valid, and how far clocks may differ.
     pub freshness: Freshness,
-    /// Packets that are remembered, so that none is admitted twice: until they have expired, and after that until their place
-    /// is needed. While there are so many that have not expired, further ones are refused. Default: 100 000.
+    /// Packets that are remembered, so that none is admitted twice: until they have expired, and after that until their
+    /// place is needed. While this many packets have not expired, further packets are refused. Default: 100 000.
     pub replays: usize,
 }
 

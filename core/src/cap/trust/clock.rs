@@ -1,4 +1,4 @@
-//! How far clocks may differ.
+//! The largest allowed difference between clocks.
 
 use crate::cap::wire::known::Timestamp;
 use crate::time::Time;

@@ -1,4 +1,4 @@
-//! Who a worker is, whom it believes, and how patient it is.
+//! The settings of a trust session: the identity of the worker, its scheduler, and its timeouts.
 
 use alloc::string::String;
 use alloc::sync::Arc;

@@ -1,4 +1,4 @@
-//! Alerts: something is wrong, for operators.
+//! Alerts: reports of problems for operators.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -18,7 +18,7 @@ open_enums! {
         WARNING = 2,
         /// Something went wrong.
         ERROR = 3,
-        /// Something is wrong and has to be looked at.
+        /// A problem that needs the attention of an operator.
         CRITICAL = 4,
     }
 }

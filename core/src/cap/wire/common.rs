@@ -1,4 +1,4 @@
-//! Values within several messages: who acts, which dispatch, where a resource is.
+//! Values that occur in several messages: the actor, the dispatch, the address of a resource.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ messages! {
         principal_id: String = 2,
         /// The actor.
         actor_id: String = 3,
-        /// The delegation by which the actor acts.
+        /// The delegation that allows the actor to act.
         delegation_id: String = 4,
     }
 

@@ -1,4 +1,4 @@
-//! Handshakes: a component says what it is, without an answer.
+//! Handshakes: a component describes itself. There is no answer.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

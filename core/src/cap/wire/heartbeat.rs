@@ -1,4 +1,4 @@
-//! Heartbeats: a worker is there, and this is its load.
+//! Heartbeats: a worker reports that it is alive, and its load.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -87,7 +87,7 @@ open_enums! {
         JOB_NOT_FOUND = 204,
         /// There is another job with the same idempotency key.
         JOB_DUPLICATE = 205,
-        /// No worker is there for the job.
+        /// There is no worker for the job.
         JOB_WORKER_UNAVAILABLE = 206,
         /// The policy denies the job.
         SAFETY_DENIED = 300,
@@ -123,7 +123,7 @@ messages! {
         max_input_tokens: i64 = 1,
         /// The most tokens of its output.
         max_output_tokens: i64 = 2,
-        /// The most tokens in all.
+        /// The most tokens in total.
         max_total_tokens: i64 = 3,
         /// The time it may take, in milliseconds; 0 for no limit.
         deadline_ms: i64 = 4,

@@ -12,7 +12,7 @@
 //! pointer.rs                                    where inputs and outputs of jobs are stored
 //! ```
 //!
-//! No module here has a state, and none knows the machines. Messages are those of version 2.17.0 of the protocol files,
+//! No module here has state, or depends on the machines. Messages are those of version 2.17.0 of the protocol files,
 //! which contain those of 2.10.0: nothing was removed or renumbered.
 
 pub(crate) mod alert;

@@ -127,7 +127,7 @@ payloads! {
     JobRequest(JobRequest) = 10;
     /// How a job has ended.
     JobResult(JobResult) = 11;
-    /// A worker is there.
+    /// A worker is alive.
     Heartbeat(Heartbeat) = 12;
     /// Something is wrong.
     Alert(SystemAlert) = 13;

@@ -1,4 +1,4 @@
-//! Pointers to blobs: where the input and the output of a job are.
+//! Pointers to blobs: the addresses of the input and the output of a job.
 
 use alloc::string::String;
 use core::fmt;

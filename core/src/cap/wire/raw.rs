@@ -1,4 +1,4 @@
-//! A packet as the records that it consists of, without decoding them. Signatures are verified over these bytes.
+//! The records of a packet, without decoding them. Signatures are verified over these bytes.
 
 use alloc::vec::Vec;
 

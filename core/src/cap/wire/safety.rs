@@ -168,7 +168,7 @@ messages! {
         identity: Option<IdentityBinding> = 11,
     }
 
-    /// A question: which snapshots of the policy are there?
+    /// Asks for the list of snapshots of the policy.
     ListSnapshotsRequest {}
 
     /// The answer to a [`ListSnapshotsRequest`].

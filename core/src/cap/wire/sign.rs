@@ -1,4 +1,5 @@
-//! Signs of jobs that are silent. They are ours: a worker that gives them says so, and a router misses a lost request sooner.
+//! Signs of silent jobs. They are Nuncio's own: a worker that sends them announces it, and a router notices a lost
+//! request sooner.
 
 use super::job::JobProgress;
 

@@ -186,7 +186,7 @@ impl Subject {
         matches!(self, Subject::JobSubmit | Subject::JobResult)
     }
 
-    /// Parses a subject. What is neither a subject of the protocol nor a direct one is a topic, if it can be one.
+    /// Parses a subject. A text that is neither a subject of the protocol nor a direct subject is parsed as a topic.
     pub fn parse(text: &str) -> Result<Subject, InvalidSubject> {
         if let Some(subject) = Subject::fixed(text) {
             return Ok(subject);

@@ -111,7 +111,7 @@ messages! {
         sdk_version: String = 15,
         /// When the challenge was made.
         issued_at: Option<Timestamp> = 16,
-        /// Until when it has to be answered.
+        /// The time by which it must be answered.
         expires_at: Option<Timestamp> = 17,
     }
 

@@ -13,8 +13,9 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Worker {
-    /// Notes that the bus is there, without the subscriptions of an earlier connection. The worker subscribes, publishes the
-    /// results that were made in the meantime, and sends its handshake. If it has to prove itself, it does that first.
+    /// Notes that the bus is connected, without the subscriptions of an earlier connection. The worker subscribes,
+    /// publishes the results that were made in the meantime, and sends its handshake. With trust, it opens its session
+    /// first.
     pub fn handle_connected(&mut self, now: Time) {
         self.input(now, |this| {
             if !this.outbox.connect() {

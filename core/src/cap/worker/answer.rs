@@ -15,7 +15,8 @@ use crate::time::Time;
 impl Worker {
     /// Answers [`WorkerOutput::Fetch`].
     ///
-    /// Errors: [`WorkerRefused::Stale`] if the job has ended, the attempt took too long, or the input is there already.
+    /// Errors: [`WorkerRefused::Stale`] if the job has ended, the attempt took too long, or the input was already
+    /// given.
     pub fn fetched(&mut self, now: Time, attempt: Attempt, fetched: Fetched) -> Result<(), WorkerRefused> {
         self.input(now, |this| {
             let max = this.config.limits.context_bytes;

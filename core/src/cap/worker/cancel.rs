@@ -1,4 +1,4 @@
-//! A cancellation, which every worker hears.
+//! Handles a cancellation, which every worker receives.
 
 use alloc::string::String;
 

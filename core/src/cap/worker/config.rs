@@ -32,7 +32,7 @@ pub struct WorkerConfig {
     pub sdk_version: String,
     /// How packets are read, and whose are accepted.
     pub reading: Reading,
-    /// Whether the worker proves itself to a scheduler (2.17). Default: off.
+    /// Whether the worker has a trust session with a scheduler (2.17). Default: off.
     pub trust: WorkerTrust,
     /// Verifies the packets that are read.
     pub verifier: Arc<dyn Verifier>,
@@ -44,13 +44,13 @@ pub struct WorkerConfig {
     pub result_scheme: Scheme,
     /// Whether results also name their output in the structured form of 2.17, and how. Default: no.
     pub result_ref: Option<ResultRef>,
-    /// Whether the worker looks, before it calls a handler, if an output of the job is stored already, and then publishes
-    /// that one. So a handler does not run again for a job whose result the worker has forgotten, as after a restart. It
-    /// costs one read of the store, at the same time as that of the input. Submitters that use a job id for another job
-    /// need it off. Default: true.
+    /// Whether the worker looks for a stored output of the job before it calls a handler, and publishes that output if
+    /// there is one. A handler then does not run again for a job that the worker has forgotten, for example after a
+    /// restart. This costs one read of the store, in parallel with reading the input. It must be off if submitters use
+    /// a job id for another job. Default: true.
     pub check_stored: bool,
-    /// Whether results carry the messages of handlers that have failed. If not, they say that the handler has failed, and
-    /// only [`WorkerEvent::Ended`](super::output::WorkerEvent::Ended) says why. Default: true.
+    /// Whether results carry the messages of handlers that have failed. If not, results say only that the handler has
+    /// failed, and [`WorkerEvent::Ended`](super::output::WorkerEvent::Ended) has the message. Default: true.
     pub share_errors: bool,
 
     /// The time between heartbeats. Default: 5 s.
@@ -70,11 +70,11 @@ pub struct WorkerConfig {
     /// The time for which an ended job is remembered, so that a request that is repeated gets the same result. Default:
     /// 24 h.
     pub retention: Duration,
-    /// The time after the end of a job that has failed and can be tried again (`FAILED_RETRYABLE`) until its request, sent
-    /// again, runs the job again. Until then it counts as one that the bus has doubled, and gets the same result. A request
-    /// with a dispatch is not subject to it: it runs the job again if its attempt is higher than the last one. Routers should
-    /// pause for longer before they send a job again; [`RouterConfig::backoff`](crate::cap::RouterConfig::backoff) is 1 s.
-    /// Default: 500 ms.
+    /// The time after the end of a job that has failed and can be tried again (`FAILED_RETRYABLE`) until its request,
+    /// sent again, runs the job again. An earlier request counts as a duplicate of the bus, and gets the same result.
+    /// The time does not apply to a request with a dispatch, which runs the job again if its attempt is higher than the
+    /// last one. Routers should pause for longer before they send a job again;
+    /// [`RouterConfig::backoff`](crate::cap::RouterConfig::backoff) is 1 s. Default: 500 ms.
     pub rerun_after: Duration,
     /// The time in which at most [`WorkerLimits::alerts`] alerts are sent. Default: 10 s.
     pub alert_window: Duration,
@@ -83,7 +83,7 @@ pub struct WorkerConfig {
     pub limits: WorkerLimits,
 }
 
-/// Whether a worker proves itself to a scheduler, and whom it believes then (2.17, spec/14).
+/// Whether a worker has a trust session with a scheduler (2.17, spec/14).
 ///
 /// With trust, job requests and cancellations are accepted from the scheduler alone, signed by one of its pinned keys:
 /// [`WorkerConfig::reading`] says only how they are decoded. The packets of the worker carry the token of its session.

@@ -1,4 +1,4 @@
-//! The end of a worker: it takes no more jobs, and ends those that it has.
+//! Draining a worker: it takes no more jobs, and finishes the jobs that it has.
 
 use super::Worker;
 use super::output::{WorkerEvent, WorkerOutput};
@@ -6,9 +6,9 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Worker {
-    /// Ends the worker: it announces that it serves no topic any more and unsubscribes from its topics, ends the jobs that it
-    /// has, those that wait included, and emits [`WorkerEvent::Drained`] once no result waits for the bus. A request that still
-    /// arrives fails and can be tried on another worker.
+    /// Drains the worker. It announces that it no longer serves any topic, unsubscribes from its topics, and finishes
+    /// its jobs, including waiting ones. It emits [`WorkerEvent::Drained`] once no result waits for the bus. A request
+    /// that still arrives fails and can be tried on another worker.
     pub fn drain(&mut self, now: Time) {
         self.input(now, |this| {
             if this.phase.drain() && this.is_subscribed() {

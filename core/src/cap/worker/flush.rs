@@ -1,4 +1,4 @@
-//! The end of every input: jobs that wait get the slots that are free, and a drain ends.
+//! What follows every input: waiting jobs get the free slots, and a drain without jobs ends.
 
 use super::Worker;
 use super::job::Verdict;

@@ -1,4 +1,4 @@
-//! How much a worker holds.
+//! Counts the bytes that a worker holds.
 
 use super::Worker;
 

@@ -1,4 +1,4 @@
-//! The jobs of a worker: live ones, and ended ones that are remembered.
+//! The jobs of a worker: live jobs, and ended jobs that are remembered.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;

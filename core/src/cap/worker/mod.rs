@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Packets are sealed when they are polled, with the token that is valid then. `Profile` reads and writes them in the
-//! generic form of every version, or as the production profile wants it.
+//! generic form, which every version has, or in the form of the production profile.
 
 mod alert;
 mod announce;
@@ -137,7 +137,7 @@ pub struct WorkerJobView<'a> {
     pub input: Option<&'a Bytes>,
     /// The number of the handler's call, counted from 1, while the handler runs.
     pub call: u32,
-    /// When the job is too late, if it has a deadline.
+    /// The deadline of the job, if it has one.
     pub deadline: Option<Time>,
     /// Where the job stands.
     pub state: WorkerJobState,

@@ -1,4 +1,4 @@
-//! What a worker has for its host, in one order, and the results that wait until they can be sent.
+//! The outputs of a worker in one order, and the results that wait until they can be sent.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;

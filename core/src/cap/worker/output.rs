@@ -19,8 +19,8 @@ slotmap::new_key_type! {
     pub struct WorkerJob;
 }
 
-/// Names one attempt of one job to read, run or store, so that an answer that comes too late is not taken for that of a
-/// later attempt.
+/// Names one attempt of one job to read, run or store, so that a late answer is not taken for the answer to a later
+/// attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {
     /// The job.
@@ -238,7 +238,7 @@ impl RefusedPacket {
 /// What reading an input or a stored output has given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// It is there.
+    /// The output was found.
     Found(Bytes),
     /// It is not there.
     Missing,
@@ -354,10 +354,10 @@ pub enum WorkerTimer {
     Heartbeat,
     /// An input is not read, or an output not stored, in time.
     Io,
-    /// The pause before a retry is over.
+    /// The pause before a retry has ended.
     Retry,
-    /// The time that a job may take is over.
+    /// The time that a job may take has passed.
     Runtime,
-    /// A reply of the scheduler is late, or the session with it has to be renewed or has expired.
+    /// A reply of the scheduler is late, or the trust session must be renewed or has expired.
     Trust,
 }

@@ -1,4 +1,4 @@
-//! How the packets of a worker are read and written: in the generic form, or as the production profile wants it.
+//! Reads and writes the packets of a worker, in the generic form or in the form of the production profile.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

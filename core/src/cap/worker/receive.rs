@@ -1,4 +1,4 @@
-//! Packets that arrive.
+//! Handles packets that arrive.
 
 use super::Worker;
 use super::job::Origin;

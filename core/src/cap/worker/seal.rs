@@ -1,4 +1,4 @@
-//! Packets are sealed when they are polled.
+//! Seals packets when they are polled.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! The result of a job is decided and published.
+//! Decides and publishes the result of a job.
 
 use alloc::string::String;
 use core::time::Duration;

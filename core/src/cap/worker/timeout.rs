@@ -1,4 +1,4 @@
-//! Deadlines that pass.
+//! Handles deadlines that have passed.
 
 use alloc::string::String;
 

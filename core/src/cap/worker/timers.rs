@@ -1,4 +1,4 @@
-//! All deadlines of a worker in one ordered set. What has a deadline holds it as a [`Deadline`].
+//! All deadlines of a worker in one ordered set. The owner of a deadline holds it as a [`Deadline`].
 
 use alloc::collections::BTreeSet;
 

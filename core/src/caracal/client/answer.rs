@@ -1,4 +1,4 @@
-//! Responses of the coordinator.
+//! Handles the responses of the coordinator.
 
 use super::calls::{Entry, Purpose};
 use super::event::{CallFailure, CallId, ClientEvent, EndReason, RequestId};

@@ -15,19 +15,19 @@ pub struct ClientConfig {
     pub generation: Generation,
     /// The time for which a request may stay unanswered. Default: 10 s.
     pub request_timeout: Duration,
-    /// The time for which a token may be waited for. Default: 10 s.
+    /// The longest time to wait for a token. Default: 10 s.
     pub token_timeout: Duration,
     /// How long before its expiry a token is replaced, at most half of its lifetime. Default: 60 s.
     pub token_margin: Duration,
-    /// The number of times a call is tried again after a failure of the coordinator or of the transport; a delegation
-    /// once at most, and a heartbeat never. Default: 2.
+    /// How often a call is tried again after a failure of the coordinator or of the transport. A delegation is tried
+    /// again at most once, and a heartbeat is not tried again. Default: 2.
     pub retries: u32,
-    /// The time after its first attempt for which a spawn or a delegation that may have been carried out is repeated. It
-    /// is to be shorter than the time for which coordinators recognise the repetition, which is a day. Default: 1 h.
+    /// How long after its first attempt a spawn or a delegation is repeated if it may have been carried out. This time
+    /// must be shorter than the time for which coordinators recognise the repetition, which is a day. Default: 1 h.
     pub repeat_within: Duration,
     /// The longest delay that `Retry-After` can ask for. Default: 10 s.
     pub retry_after_limit: Duration,
-    /// The time for which a lease is held whose end the coordinator does not tell. Default: 120 s.
+    /// The lifetime of a lease if the coordinator does not say when it ends. Default: 120 s.
     pub lease: Duration,
     /// The bounds of what the client holds.
     pub limits: ClientLimits,

@@ -1,4 +1,4 @@
-//! Who acts for whom at one place of a program: [`Context`] (§1.6).
+//! The context at one place of a program, which says who acts for whom: [`Context`] (§1.6).
 
 use alloc::vec::Vec;
 

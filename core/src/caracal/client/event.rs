@@ -1,4 +1,4 @@
-//! The outputs of a client, and what the driver reports to it.
+//! The outputs of a client, and the inputs of its driver.
 
 use alloc::vec::Vec;
 
@@ -124,9 +124,9 @@ pub enum ClientEvent {
 /// Why a session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// Its lifetime is over, counted from when it was asked for.
+    /// Its lifetime has ended, counted from the time of its request.
     Expired,
-    /// The coordinator does not know it any more, or has given its lease to another holder.
+    /// The coordinator no longer knows it, or has given its lease to another holder.
     LeaseLost,
     /// Its lease has lapsed, because no renewal has succeeded in time.
     LeaseLapsed,

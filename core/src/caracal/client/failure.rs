@@ -1,4 +1,4 @@
-//! Attempts that fail, and calls that end without an answer.
+//! Handles failed attempts, and calls that end without an answer.
 
 use core::time::Duration;
 

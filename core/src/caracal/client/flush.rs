@@ -1,5 +1,5 @@
-//! The end of every input: calls that are ready are sent, and a token is asked for if they need one. Those for which it is
-//! too late fail.
+//! What follows every input: calls that are ready are sent, a token is requested if they need one, and calls whose time
+//! has passed fail.
 
 use super::event::{CallFailure, ClientEvent, ClientOutput};
 use super::sessions::Sessions;

@@ -18,8 +18,8 @@
 //! | `Tokens`   | `tokens.rs`  | the token, and the question for the next one                  |
 //! | `Timers`   | `timers.rs`  | all deadlines                                                 |
 //!
-//! Beside the machine are the values that a program passes along: who acts for whom (`context.rs`), what it has set on a
-//! call by itself (`inject.rs`), and where the call goes (`routing/`).
+//! Three modules are independent of the machine: the context, which says who acts for whom (`context.rs`); the headers
+//! that the program has set on a call (`inject.rs`); and the destination of a call (`routing/`).
 
 pub(crate) mod answer;
 mod calls;

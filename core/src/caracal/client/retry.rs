@@ -1,4 +1,4 @@
-//! Whether a call is tried again, and when. The rules are those of the Python SDK 1.0.0 (§1.7).
+//! Decides whether and when a call is tried again. The rules are those of the Python SDK 1.0.0 (§1.7).
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Deadlines that have passed.
+//! Handles deadlines that have passed.
 
 use super::calls::Purpose;
 use super::event::{CallId, ClientOutput, ClientTimer, TransportFailure};

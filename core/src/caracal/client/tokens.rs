@@ -44,7 +44,7 @@ transitions!(Phase {
     ask: Missing => Asked;
     /// A token was supplied.
     supply: Missing | Asked => Valid;
-    /// The token is not to be used any more.
+    /// The token must no longer be used.
     lapse: Valid => Missing;
     /// The driver has no token, or does not answer.
     fail: Asked => Missing;

@@ -1,7 +1,7 @@
 //! Whether an edge is no wider than the edge that its source acts by (§2.3).
 //!
-//! Scopes, resources and actions are compared as texts. That is not the rule of ARCP's leases, whose patterns have
-//! wildcards: a scope `*` is a scope of this name and includes no other one.
+//! Scopes, resources and actions are compared as texts. The leases of ARCP follow another rule: their patterns have
+//! wildcards. Here, `*` is a scope with this name, and includes no other scope.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

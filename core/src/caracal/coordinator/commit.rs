@@ -1,4 +1,4 @@
-//! A change: it is stored, carried out, and becomes events.
+//! Commits a change: stores it, applies it, and emits its events.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

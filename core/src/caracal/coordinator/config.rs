@@ -10,9 +10,9 @@ use crate::caracal::wire::request::spawn::{Generation, Ttl};
 /// What a coordinator enforces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Enforcement {
-    /// No edge is wider than the edge that its source acts by; an edge ends with the edge that it follows and with the
-    /// sessions at its ends; and the idempotency keys that the SDK 0.1.1 derives from a session's parent do not merge its
-    /// children.
+    /// No edge is wider than the edge by which its source acts; an edge ends with the edge that it follows and with the
+    /// sessions at its ends; and the idempotency keys that the SDK 0.1.1 derives from a session's parent do not merge
+    /// its children.
     #[default]
     Strict,
     /// What the deployed coordinators of the generation enforce. Those of 0.1 do not compare an edge with another one, keep
@@ -58,9 +58,9 @@ pub struct CoordinatorConfig {
     pub default_ttl: Ttl,
     /// The time for which the lease of a service is valid (1.0). Default: 120 s.
     pub lease: Duration,
-    /// The time for which sessions and edges that have ended are shown. Default: 7 days.
+    /// How long ended sessions and edges are shown. Default: 7 days.
     pub retention: Duration,
-    /// The time for which a repeated idempotency key is answered. Default: 7 days.
+    /// How long a repeated idempotency key gets the first answer. Default: 7 days.
     pub receipt_retention: Duration,
     /// The same for a key that an SDK has generated (`idempotency-key-kind: generated`). Default: 24 hours.
     pub generated_receipt_retention: Duration,
@@ -84,7 +84,7 @@ pub struct CoordinatorLimits {
     pub children: usize,
     /// The levels of sessions below one without a parent. Default: 10.
     pub depth: u32,
-    /// The delegations that can follow each other, if an edge does not say so itself (0.1). Default: 10.
+    /// The longest chain of delegations, if an edge does not limit it itself (0.1). Default: 10.
     pub hops: u32,
     /// Edges of a zone that are active. Default: 1000.
     pub edges_per_zone: usize,
@@ -141,7 +141,7 @@ impl CoordinatorConfig {
         self
     }
 
-    /// Returns whether what the deployed coordinators do not enforce is enforced.
+    /// Returns whether the rules that deployed coordinators do not enforce are enforced.
     pub(super) fn is_strict(&self) -> bool {
         self.enforcement == Enforcement::Strict
     }

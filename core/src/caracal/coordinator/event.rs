@@ -1,4 +1,4 @@
-//! What a coordinator is given and what it gives: requests, outputs, events and timers.
+//! The inputs and outputs of a coordinator: requests, outputs, events and timers.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -185,9 +185,9 @@ pub enum CoordinatorEvent {
 /// The reason of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CoordinatorTimer {
-    /// The lifetime of an edge is over.
+    /// The lifetime of an edge has ended.
     Edge,
-    /// The lifetime of a session is over.
+    /// The lifetime of a session has ended.
     Session,
     /// The lease of a service lapses.
     Lease,

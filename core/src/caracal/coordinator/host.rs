@@ -1,4 +1,4 @@
-//! The host's commands and questions.
+//! The commands and queries of the host.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! Requests: who asks, and for what (§2.1).
+//! Handles requests: checks the caller, and dispatches the request (§2.1).
 
 use super::Coordinator;
 use super::event::{CredentialFault, IncomingId, IncomingRequest, Principal};

@@ -25,14 +25,14 @@ pub struct CoordinatorRestored {
 }
 
 impl Coordinator {
-    /// Returns a coordinator that continues where the one that made these records has stopped.
+    /// Returns a coordinator that continues from these records.
     ///
-    /// `records` are those of its [`Store`](super::event::CoordinatorOutput::Store)s with their numbers, as far as they
-    /// are durable. `now` is what the wall clock shows. What was over while no coordinator ran ends now, with outputs and stores as usual; the leases of
-    /// services are not extended.
+    /// `records` are the durable records of its [`Store`](super::event::CoordinatorOutput::Store)s, with their numbers.
+    /// `now` is the time of the wall clock. Sessions and edges that expired while no coordinator ran end now, with
+    /// outputs and stores as usual. The leases of services are not extended.
     ///
-    /// The function is total. A record that does not fit is skipped and counted. The limits of `config` hold for any
-    /// records.
+    /// The function is total. A record that does not fit the state is skipped and counted. The limits of `config` apply
+    /// to all records.
     pub fn restore(
         config: CoordinatorConfig,
         seed: [u8; 32],

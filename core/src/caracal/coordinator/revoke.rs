@@ -1,4 +1,4 @@
-//! `PATCH /delegations/{id}/revoke`: revokes an edge, and what has its authority by it (§2.3).
+//! `PATCH /delegations/{id}/revoke`: revokes an edge, and everything whose authority comes from it (§2.3).
 
 use alloc::collections::BTreeSet;
 

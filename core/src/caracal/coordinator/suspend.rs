@@ -1,4 +1,4 @@
-//! `PATCH /agents/{id}/suspend` and `…/resume`: a session and those below it.
+//! `PATCH /agents/{id}/suspend` and `…/resume`: suspends and resumes a session and the sessions below it.
 
 use super::Coordinator;
 use super::event::Principal;

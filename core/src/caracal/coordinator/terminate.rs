@@ -1,4 +1,4 @@
-//! `DELETE /agents/{id}`: ends a session and those below it.
+//! `DELETE /agents/{id}`: ends a session and the sessions below it.
 
 use super::Coordinator;
 use super::event::Principal;

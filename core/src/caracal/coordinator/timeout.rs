@@ -1,4 +1,4 @@
-//! Deadlines that have passed.
+//! Handles deadlines that have passed.
 
 use alloc::vec::Vec;
 

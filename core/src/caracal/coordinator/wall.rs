@@ -1,4 +1,4 @@
-//! What the wall clock shows.
+//! Follows the wall clock.
 
 use alloc::vec::Vec;
 
@@ -12,8 +12,9 @@ impl Coordinator {
     /// Notes that the wall clock shows `wall` when it is `now`. Until the first call it shows the time of the inputs, or after a
     /// restart that of [`Coordinator::restore`].
     ///
-    /// The wall clock may be set either way. Answers show its time, and an edge is over once it has shown the time of its expiry,
-    /// and no later than if it had not been set back. Lifetimes of sessions, leases, receipts and retention do not follow it.
+    /// The wall clock may be set either way. Answers show its time. An edge expires once the wall clock has shown the
+    /// time of its expiry; setting the clock back does not make it expire later. Lifetimes of sessions, leases,
+    /// receipts and retention do not follow the wall clock.
     pub fn handle_wall(&mut self, now: Time, wall: Time) {
         self.advance(now);
         self.lapse();

@@ -1,4 +1,4 @@
-//! The headers that carry a Caracal context on a request of anyone: [`Envelope`] (§1.3).
+//! The headers that carry a Caracal context on a request: [`Envelope`] (§1.3).
 
 use super::baggage::{self, Baggage};
 use super::token::BearerToken;

@@ -1,4 +1,4 @@
-//! Header fields that Caracal sends. Their types make it impossible to send a line break within a value.
+//! Header fields that Caracal sends. Their types make it impossible to send a line break in a value.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

@@ -1,4 +1,4 @@
-//! The number of delegations on the way of a call: [`Hop`] (§1.3).
+//! The number of delegations before a call: [`Hop`] (§1.3).
 
 use core::fmt;
 

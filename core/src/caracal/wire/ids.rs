@@ -1,4 +1,4 @@
-//! Identifiers of zones, applications, sessions, edges and authority records: texts that a coordinator makes.
+//! Identifiers of zones, applications, sessions, edges and authority records: texts that a coordinator assigns.
 
 use alloc::sync::Arc;
 use core::fmt;

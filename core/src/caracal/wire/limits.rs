@@ -1,4 +1,4 @@
-//! The constraints of an edge, as a coordinator holds and answers them: [`EdgeLimits`] (§2.3).
+//! The constraints of an edge, as a coordinator stores them and shows them in answers: [`EdgeLimits`] (§2.3).
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;

@@ -1,4 +1,4 @@
-//! What Caracal says: headers that carry a context, requests to a coordinator and a token service, and their answers.
+//! The wire of Caracal: headers that carry a context, requests to a coordinator and a token service, and their answers.
 //!
 //! ```text
 //! envelope                    Authorization, traceparent, baggage/ of a request of anyone      token, traceparent, hop
@@ -6,8 +6,8 @@
 //! header, percent             what may be sent, and how it is escaped
 //! ```
 //!
-//! What is sent has the form of the Python SDK 0.1.1, or of 1.0.0 where the coordinator needs it. What is read may be of
-//! any generation.
+//! Nuncio sends the form of the Python SDK 0.1.1, or that of 1.0.0 if the coordinator needs it. It reads the forms of
+//! both generations.
 
 pub(crate) mod answer;
 pub(crate) mod baggage;

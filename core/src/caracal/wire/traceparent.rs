@@ -5,7 +5,7 @@ use crate::trace::{TraceId, TraceParent};
 /// The trace that a request belongs to.
 ///
 /// The Python SDK 0.1.1 takes the trace id of some headers that W3C Trace Context refuses: those of version `ff` and
-/// those whose span is zero. Their trace is joined as well, but they name no parent.
+/// those whose span is zero. Nuncio joins their trace too, but such a header names no parent.
 ///
 /// ```
 /// use nuncio_core::caracal::InboundTrace;

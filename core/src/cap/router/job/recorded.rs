@@ -1,4 +1,4 @@
-//! A job as a record, and back.
+//! Converts a job to a record and back.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! Where a job stands in its router (spec/07).
+//! The state of a job in its router (spec/07).
 //!
 //! ```text
 //! Pending --check--> Checking --hold--> Approval          PENDING, then SCHEDULED
@@ -16,7 +16,7 @@
 //! every live state --cancel, fail, expire, deny, ...--> Cancelled | Failed | TimedOut | Denied | ...
 //! ```
 //!
-//! The states within SCHEDULED are ours: the specification has no names for what a job waits for.
+//! The states within SCHEDULED are Nuncio's own, because the specification does not name what a job waits for.
 
 use crate::cap::wire::job::JobStatus;
 use crate::state::transitions;
@@ -59,7 +59,7 @@ pub enum RouterJobState {
 transitions!(RouterJobState {
     /// The policy is asked.
     check: Pending | Throttled => Checking;
-    /// The policy wants a person to decide.
+    /// The policy requires the decision of a person.
     hold: Checking => Approval;
     /// The policy is asked again later.
     throttle: Checking | Approval => Throttled;

@@ -1,4 +1,4 @@
-//! The fields of a record, with the encoding of the packets. Numbers are never used for something else.
+//! The fields of a record, with the encoding of the packets. A field number is never used for another field.
 
 #![allow(unreachable_pub, dead_code, reason = "the declaration of messages is made for public ones")]
 
@@ -17,8 +17,8 @@ messages! {
         kind: i32 = 2,
         /// The id of the job.
         job_id: String = 3,
-        /// When the record was made, or the job has ended, or a session ends, in microseconds. All times are those of the wall
-        /// clock when the record was made.
+        /// The time when the record was made, the job ended or a session ends, in microseconds. All times are those of
+        /// the wall clock when the record was made.
         at: u64 = 4,
         /// The packet of its request, or of its result, or the handshake of a worker.
         packet: Vec<u8> = 5,

@@ -1,9 +1,10 @@
 //! The records of a router: the values of [`RouterOutput::Store`](super::output::RouterOutput::Store), and their bytes.
 //!
-//! A store needs only the latest record of each kind of each job and worker, and of those only what no later record replaces; see
-//! [`RouterRecord::replaces`]. A file of keys and values therefore keeps one value under each job and kind.
+//! A store needs only the latest record of each kind for each job and worker, and none that a later record replaces;
+//! see [`RouterRecord::replaces`]. A key-value file therefore has one value for each job and kind.
 //!
-//! Records hold the packets of requests and results as they were sent, which may have secrets in their environment.
+//! Records contain the packets of requests and results as they were sent. The environment in a request may contain
+//! secrets.
 
 mod body;
 mod session;
@@ -34,7 +35,7 @@ pub enum RecordKind {
     Forgotten,
     /// A worker has a trust session.
     Trusted,
-    /// A worker has no trust session any more.
+    /// The trust session of a worker has ended.
     Distrusted,
 }
 

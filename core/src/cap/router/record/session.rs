@@ -1,4 +1,4 @@
-//! The trust session of a worker as a record, and back.
+//! Converts the trust session of a worker to a record and back.
 
 use super::{Body, RecordKind, RouterRecord, RouterRecordError};
 use crate::cap::trust::authority::record::KeptSession;

@@ -1,4 +1,4 @@
-//! The workers that are alive, with what they serve and how much they have to do.
+//! The live workers, with their topics and their load.
 
 mod worker;
 

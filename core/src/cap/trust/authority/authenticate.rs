@@ -1,4 +1,4 @@
-//! A worker answers its challenge.
+//! Handles the answer to a challenge.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! A worker asks for a challenge.
+//! Handles a request for a challenge.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! The settings of an authority, and what it knows of a worker before that worker asks.
+//! The settings of an authority, and the enrollment of a worker.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;

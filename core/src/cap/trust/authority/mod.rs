@@ -30,10 +30,10 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::time::Time;
 
-/// The scheduler's side of trust sessions: it challenges enrolled workers, checks their proofs, and issues tokens of its own
-/// randomness, of which it keeps only the digest.
+/// The scheduler's side of trust sessions: it challenges enrolled workers, checks their proofs, and issues random
+/// tokens. It keeps only the digest of a token.
 ///
-/// Everything that it holds belongs to an enrolled worker and is bounded for each. Sessions live in memory; a
+/// All of its state belongs to an enrolled worker, and is bounded for each worker. Sessions live in memory; a
 /// [`Router`](crate::cap::Router) records them.
 #[derive(Clone, Debug)]
 pub struct TrustAuthority {
@@ -84,7 +84,8 @@ impl TrustAuthority {
         }
     }
 
-    /// Enrolls a worker, or changes its enrollment. A session of it goes on if its agent, its tenant and its key remain.
+    /// Enrolls a worker, or changes its enrollment. Its session continues if its agent, its tenant and its key stay the
+    /// same.
     ///
     /// Errors: too many workers are enrolled, or a name is not valid.
     pub fn enroll(&mut self, worker: &str, enrollment: Enrollment) -> Result<(), AuthorityRefused> {

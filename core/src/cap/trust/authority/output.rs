@@ -1,4 +1,4 @@
-//! What an authority tells its host, and why a call is refused.
+//! The events of an authority, and the reasons for a refused call.
 
 use alloc::string::String;
 
@@ -21,7 +21,7 @@ pub enum AuthorityEvent {
     },
     /// A request was rejected.
     Rejected {
-        /// The worker that it claims to be of, if that one is enrolled.
+        /// The worker that the request names, if this worker is enrolled.
         worker: Option<String>,
         /// What the worker was told.
         reason: WorkerHandshakeRejectionReason,

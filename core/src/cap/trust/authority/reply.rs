@@ -1,4 +1,4 @@
-//! Requests that arrive, and the replies to them.
+//! Handles requests, and writes the replies.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -27,10 +27,10 @@ type Reason = WorkerHandshakeRejectionReason;
 const MAX_CHALLENGE_LIFETIME: Duration = Duration::from_mins(1);
 
 impl TrustAuthority {
-    /// Takes in a request. Returns the packet to publish on its reply subject, if there is one: what is not a packet of the
-    /// handshake, or does not belong on the subject, gets no reply.
+    /// Handles a request. Returns the packet to publish on its reply subject. Returns `None` if the request is not a
+    /// packet of the handshake, or does not belong on the subject.
     ///
-    /// The reply carries secrets, so it is not to be logged or stored.
+    /// The reply carries secrets, so it must not be logged or stored.
     pub fn handle_request(&mut self, now: Time, subject: &Subject, bytes: &[u8]) -> Option<Bytes> {
         self.clock.advance(now);
         let reply = self.answer(subject, bytes);

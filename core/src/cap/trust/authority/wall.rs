@@ -1,4 +1,4 @@
-//! What the wall clock shows.
+//! Follows the wall clock.
 
 use super::TrustAuthority;
 use crate::time::Time;
@@ -6,8 +6,8 @@ use crate::time::Time;
 impl TrustAuthority {
     /// Notes that the wall clock shows `wall` when it is `now`. Until the first call it shows the time of the inputs.
     ///
-    /// The wall clock may be set either way. Requests are judged by it as it is now. A session or a challenge is over once it
-    /// has shown the time of its expiry, and no later than if it had not been set back.
+    /// The wall clock may be set either way. Requests are judged by it as it is now. A session or a challenge expires
+    /// once the wall clock has shown the time of its expiry; setting the clock back does not make it expire later.
     pub fn handle_wall(&mut self, now: Time, wall: Time) {
         self.clock.advance(now);
         self.clock.set_wall(wall);

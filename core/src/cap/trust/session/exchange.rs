@@ -1,4 +1,4 @@
-//! One exchange with a scheduler: the requests that are made, and what follows from their replies.
+//! One exchange with a scheduler: makes the requests, and handles their replies.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,7 +32,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 const MARGIN: u64 = 60_000_000;
 
 impl TrustSession {
-    /// Notes that the bus is there. A session is renewed if there is one, and issued otherwise.
+    /// Notes that the bus is connected. An existing session is renewed; otherwise a new one is requested.
     pub fn connect(&mut self, now: Time) {
         self.advance(now);
         if self.state == TrustState::Idle {

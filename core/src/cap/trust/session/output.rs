@@ -1,4 +1,4 @@
-//! What a trust session has for its host.
+//! The outputs of a trust session.
 
 use alloc::string::String;
 
@@ -9,7 +9,7 @@ use crate::cap::wire::subject::Subject;
 use crate::cap::wire::trust::WorkerHandshakeRejectionReason;
 use crate::time::Time;
 
-/// Names one request to a scheduler, so that a reply that comes too late is not taken for that of a later request.
+/// Names one request to a scheduler, so that a late reply is not taken for the reply to a later request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrustRequest(pub(super) u64);
 
@@ -68,7 +68,8 @@ pub enum TrustFailure {
 }
 
 impl TrustFailure {
-    /// Whether another attempt may help at once, and a worker that only warns goes on without a session.
+    /// Returns whether the scheduler could not be reached: another attempt may help at once, and a worker in the mode
+    /// `Warn` continues without a session.
     pub const fn is_transport(&self) -> bool {
         matches!(self, TrustFailure::Transport(_))
     }

@@ -1,4 +1,4 @@
-//! What a session asks for, and what it says about its worker.
+//! The requests of a session, and how they describe its worker.
 
 use crate::cap::wire::handshake::{ComponentRole, Handshake};
 use crate::cap::wire::packet::PROTOCOL_VERSION;

@@ -1,4 +1,4 @@
-//! Where a trust session stands.
+//! The state of a trust session.
 //!
 //! ```text
 //!               +--------------------- ask ----------------------+
@@ -13,7 +13,8 @@
 
 use crate::state::transitions;
 
-/// Where a trust session stands. Whether there is a token is another matter: one that is valid is kept while it is renewed.
+/// The state of a trust session. Whether there is a token is another matter: one that is valid is kept while it is
+/// renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrustState {
     /// The bus is away.

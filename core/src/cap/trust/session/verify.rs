@@ -1,4 +1,4 @@
-//! What a scheduler's answer has to be.
+//! Verifies the answers of a scheduler.
 
 use super::output::TrustFailure;
 use crate::cap::signature::host::Verifier;

@@ -1,4 +1,4 @@
-//! What the wall clock shows.
+//! Follows the wall clock.
 
 use super::TrustSession;
 use super::state::TrustState;
@@ -7,9 +7,9 @@ use crate::time::Time;
 impl TrustSession {
     /// Notes that the wall clock shows `wall` when it is `now`. Until the first call it shows the time of the inputs.
     ///
-    /// The wall clock may be set either way. Answers are judged by it as it is now. A token is over once it has shown the time
-    /// of its expiry, and no later than if it had not been set back; one that is over earlier is renewed earlier. Pauses and
-    /// the time for a reply do not follow it.
+    /// The wall clock may be set either way. Answers are judged by it as it is now. A token expires once the wall clock
+    /// has shown the time of its expiry; setting the clock back does not make it expire later. A token that expires
+    /// earlier is renewed earlier. Pauses and the time for a reply do not follow it.
     pub fn handle_wall(&mut self, now: Time, wall: Time) {
         self.advance(now);
         self.clock.set_wall(wall);

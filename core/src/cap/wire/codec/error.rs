@@ -1,4 +1,4 @@
-//! Why bytes are not a message.
+//! The reasons why bytes are not a message.
 
 /// Why bytes could not be decoded. A decoder stops at the first fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

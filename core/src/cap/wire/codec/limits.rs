@@ -1,4 +1,4 @@
-//! What a decoder accepts.
+//! The limits of a decoder.
 
 /// The limits of decoding one message. They bound the memory that a message takes by a small multiple of its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

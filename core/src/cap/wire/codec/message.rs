@@ -1,4 +1,4 @@
-//! What a message is, and how one is declared.
+//! The trait of messages, and the macro that declares a message.
 
 use super::error::DecodeError;
 use super::field::Field;

@@ -7,9 +7,9 @@
 //! write.rs     records in the order of their numbers, and the two orders of map entries
 //! ```
 //!
-//! CAP signs the bytes of a packet, so two encoders have to write the same message in the same way: fields in the
-//! order of their numbers, defaults left out, map entries always with key and value, unknown fields after the known
-//! ones. Encoders in use agree on everything but the order of map entries ([`MapOrder`]).
+//! CAP signs the bytes of a packet, so all encoders must write a message in the same way: fields in the order of their
+//! numbers, defaults left out, map entries always with key and value, unknown fields after the known ones. Deployed
+//! encoders agree on everything except the order of map entries ([`MapOrder`]).
 
 pub(crate) mod error;
 pub(crate) mod field;

@@ -1,4 +1,4 @@
-//! Enums, which are open: a number without a name is kept.
+//! Open enums: a number without a name is kept.
 
 /// Declares open enums: a number with constants for the names of the protocol.
 macro_rules! open_enums {

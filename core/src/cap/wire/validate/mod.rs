@@ -1,4 +1,4 @@
-//! What must hold for a packet that is sent or received.
+//! Validates packets that are sent or received.
 
 pub(crate) mod rule;
 mod trust;

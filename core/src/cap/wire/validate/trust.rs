@@ -1,4 +1,4 @@
-//! What must hold for a packet of the worker trust handshake (2.17, spec/14).
+//! Validates packets of the worker trust handshake (2.17, spec/14).
 
 use alloc::collections::BTreeSet;
 

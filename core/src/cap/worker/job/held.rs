@@ -1,4 +1,4 @@
-//! How much a job of a worker holds.
+//! Counts the bytes that a job of a worker holds.
 
 use alloc::string::String;
 

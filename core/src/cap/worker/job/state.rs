@@ -1,4 +1,4 @@
-//! Where a job stands in its worker.
+//! The state of a job in its worker.
 //!
 //! ```text
 //! Queued --fetch--> Fetching --run--> Running --store--> Storing --end--> Ended
@@ -11,12 +11,12 @@
 //! Queued, Fetching, Pausing --end--> Ended          Fetching --store--> Storing: an earlier run has stored the output
 //! ```
 //!
-//! A job that is cancelled or too late has its result as soon as that happens. If its handler runs, the job keeps its slot
-//! until the handler has ended, so that never more handlers run than the worker has slots.
+//! A job that is cancelled, or whose deadline has passed, gets its result at once. If its handler is running, the job
+//! keeps its slot until the handler has ended, so that there are never more running handlers than slots.
 
 use crate::state::transitions;
 
-/// Where a job stands in its worker.
+/// The state of a job in its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerJobState {
     /// It waits for a slot.

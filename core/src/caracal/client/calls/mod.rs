@@ -1,4 +1,4 @@
-//! The open calls of a client: what is asked for, and how far its attempts are.
+//! The open calls of a client, with the state of their attempts.
 
 mod state;
 

@@ -1,4 +1,4 @@
-//! Where a call goes, and whether it may carry the context's token: [`Routes`] (§1.5).
+//! The destination of a call, and whether the call may carry the token of the context: [`Routes`] (§1.5).
 
 mod url;
 

@@ -12,14 +12,14 @@ use crate::state::transitions;
 pub(crate) enum Standing {
     /// The edge passes authority on.
     Active,
-    /// The lifetime of the edge is over. It can still be revoked, which ends its target.
+    /// The lifetime of the edge has ended. It can still be revoked, which ends its target.
     Expired,
     /// The edge was revoked, or a session at an end of it has ended.
     Revoked,
 }
 
 transitions!(Standing {
-    /// The lifetime is over.
+    /// The lifetime has ended.
     expire: Active => Expired;
     /// The edge is revoked.
     revoke: Active | Expired => Revoked;

@@ -1,4 +1,4 @@
-//! Which records a store still needs.
+//! Decides which records a store still needs.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -11,10 +11,10 @@ use crate::time::Time;
 impl CoordinatorRecord {
     /// Returns the numbers of the records that a restart still needs, in their order. A store may delete the others.
     ///
-    /// `records` are all that it has, in the order of their numbers. Not needed are the records of sessions and edges that
-    /// were forgotten, unless a session below them is still shown or a receipt is still valid, and those of leases that
-    /// were renewed later without a suspension between. The last record is always needed, because the numbers continue
-    /// after it.
+    /// `records` are all records of the store, in the order of their numbers. Two kinds of records are not needed:
+    /// those of sessions and edges that were forgotten, unless a session below them is still shown or a receipt is
+    /// still valid; and those of leases that were renewed later, without a suspension in between. The last record is
+    /// always needed, because the numbers continue after it.
     pub fn needed(records: &[(u64, CoordinatorRecord)]) -> Vec<u64> {
         let log = Log::of(records);
         let last = records.last().map(|(number, _)| *number);

@@ -1,5 +1,5 @@
-//! The records of a coordinator. A change of its state is a record that is applied, so that a restart that applies the
-//! same records has the same state.
+//! The records of a coordinator. A coordinator changes its state only by applying a record, so a restart that applies
+//! the same records gets the same state.
 
 mod compact;
 mod decode;

@@ -8,7 +8,8 @@
 //!     +-- expire ----------+--> Expired
 //! ```
 //!
-//! `Expired` is the end of a session whose lifetime is over (1.0 only; before it was `Terminated` too).
+//! `Expired` is the state of a session whose lifetime has ended. It exists only in 1.0; in 0.1 such a session is
+//! `Terminated`.
 
 use crate::state::transitions;
 
@@ -20,7 +21,7 @@ pub(crate) enum Phase {
     Suspended,
     /// The session was ended.
     Terminated,
-    /// The lifetime of the session is over.
+    /// The lifetime of the session has ended.
     Expired,
 }
 
@@ -31,7 +32,7 @@ transitions!(Phase {
     resume: Suspended => Active;
     /// The session or one above it is terminated.
     terminate: Active | Suspended => Terminated;
-    /// The lifetime is over.
+    /// The lifetime has ended.
     expire: Active | Suspended => Expired;
 });
 

@@ -1,4 +1,4 @@
-//! What a token says (§2.6).
+//! The claims of a token (§2.6).
 
 use alloc::boxed::Box;
 use alloc::string::String;

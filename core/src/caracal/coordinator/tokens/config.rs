@@ -10,7 +10,7 @@ use crate::caracal::wire::request::spawn::Generation;
 use crate::caracal::wire::request::token::LIFECYCLE_SCOPE;
 use crate::secret::Secret;
 
-/// An application, the secret by which it is known, and what its tokens may say.
+/// An application, its secret, and the scopes that its tokens may have.
 #[derive(Clone, Debug)]
 pub struct Registration {
     /// The zone of the application.

@@ -1,5 +1,5 @@
-//! A small token service (STS): applications exchange their secrets for tokens, by which a coordinator knows its callers
-//! (§1.2, §2.1, §2.6).
+//! A small token service (STS): applications exchange their secrets for tokens, and a coordinator identifies its
+//! callers by these tokens (§1.2, §2.1, §2.6).
 //!
 //! ```text
 //! config.rs     the applications, with their secrets and what they are granted

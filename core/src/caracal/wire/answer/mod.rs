@@ -1,4 +1,4 @@
-//! Answers of a coordinator and of a token service, of both generations: what is read is read generously (§1.1, §7).
+//! Answers of a coordinator and of a token service, of both generations. They are read leniently (§1.1, §7).
 
 pub(crate) mod edge;
 pub(crate) mod fault;

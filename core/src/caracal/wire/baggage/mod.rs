@@ -4,7 +4,7 @@
 //! baggage: caracal.agent_session=<id>,caracal.delegation_edge=<id>,caracal.parent_edge=<id>,caracal.hop=<0..32>
 //! ```
 //!
-//! It is routing metadata that nobody has signed: it never grants authority.
+//! The header is unsigned routing metadata. It never grants authority.
 
 mod foreign;
 mod keys;

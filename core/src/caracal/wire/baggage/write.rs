@@ -14,7 +14,7 @@ impl Baggage {
     /// Returns the value of the header: Caracal's members in the order of the Python SDK, then those of other tools as
     /// far as the limits of 8192 bytes and 64 members allow.
     ///
-    /// A hop above `limit` is refused, so that a call that runs in a circle comes to an end.
+    /// A hop above `limit` is refused, so that calls in a circle end.
     pub fn to_header(&self, limit: Hop) -> Result<HeaderValue, TooManyHops> {
         if self.hop > limit {
             return Err(TooManyHops { hop: self.hop, limit });

@@ -26,7 +26,7 @@ impl Reply {
         Reply { status, headers: Vec::from([json]), body: Some(body) }
     }
 
-    /// The answer to a question whether the service is there.
+    /// The answer to a health check.
     pub fn healthy() -> Reply {
         Reply::json(200, String::from(r#"{"status":"ok"}"#))
     }

@@ -1,7 +1,7 @@
-//! A JSON object that is read member by member, and what is wrong with it: [`Body`], [`Issue`].
+//! A JSON object that is read member by member, and the faults that are found: [`Body`], [`Issue`].
 //!
-//! The generation 0.1 answers the issues as its validator (Zod) prints them, so an issue has the members that Zod gives
-//! it.
+//! The generation 0.1 answers with issues in the form of its validator (Zod), so an issue has the members of an issue
+//! of Zod.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;

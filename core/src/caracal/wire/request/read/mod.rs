@@ -1,4 +1,4 @@
-//! Requests as a coordinator reads them: which call a method and a path are, and what its query and body say.
+//! Reads requests to a coordinator: the operation that method and path name, the query and the body.
 //!
 //! ```text
 //! mod.rs      method and path --> Operation;  query
