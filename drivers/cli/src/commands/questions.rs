@@ -15,7 +15,7 @@ use super::listing::{Cursors, Listed, until_interrupted};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, expected, grid};
+use crate::output::{self, expected, grid, terminal_width};
 use crate::text::{eprint_line, json, sanitize};
 use crate::time::positive_duration;
 
@@ -31,7 +31,8 @@ oldest job first. `nuncio answer` answers them.
 Exit codes:
   0    the questions were listed; with --watch, Ctrl-C was pressed
   2    invalid usage
-  5    the runtime refused the token or the request, or has no questions
+  5    the runtime refused the token or the request, or has no support for
+       questions
   6    the runtime is unreachable, or the session is lost
   7    stdout cannot be written
   130  left by Ctrl-C before the questions were listed";
@@ -167,13 +168,28 @@ fn print(questions: &[OpenQuestion], as_json: bool) -> io::Result<()> {
         }
         return out.flush();
     }
-    let rows: Vec<[Cow<'_, str>; 5]> = questions.iter().map(cells).collect();
-    if !rows.is_empty() {
-        for line in grid(["JOB", "ID", "AGENT", "QUESTION", "ANSWER"], &rows, 5, |_, cell| cell.to_owned()) {
-            writeln!(out, "{line}")?;
-        }
+    for line in lines(questions, terminal_width()) {
+        writeln!(out, "{line}")?;
     }
     out.flush()
+}
+
+/// Returns a table of the questions. If it is wider than the terminal, each question has lines of its own instead, so that no
+/// question is cut off.
+fn lines(questions: &[OpenQuestion], terminal: Option<usize>) -> Vec<String> {
+    let rows: Vec<[Cow<'_, str>; 5]> = questions.iter().map(cells).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let table = grid(["JOB", "ID", "AGENT", "QUESTION", "ANSWER"], &rows, 5, |_, cell| cell.to_owned());
+    let fits = |line: &String| terminal.is_none_or(|columns| console::measure_text_width(line) <= columns);
+    if table.iter().all(fits) {
+        return table;
+    }
+    let of_row = |[job, id, agent, prompt, answer]: &[Cow<'_, str>; 5]| {
+        [format!("{job} {id} {agent}"), format!("  question: {prompt}"), format!("  answer:   {answer}")]
+    };
+    rows.iter().flat_map(of_row).collect()
 }
 
 fn cells(open: &OpenQuestion) -> [Cow<'_, str>; 5] {

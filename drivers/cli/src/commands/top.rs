@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, Width, columns, table};
+use crate::text::count;
 use crate::time::positive_duration;
 
 const AFTER_HELP: &str = "\
@@ -72,6 +73,6 @@ async fn questions(client: &Client) -> Result<Option<usize>, Error> {
 
 fn summary(jobs: &[JobRow], questions: Option<usize>) -> String {
     let running = jobs.iter().filter(|job| job.status == "running").count();
-    let questions = questions.map(|count| format!(", {count} open questions")).unwrap_or_default();
+    let questions = questions.map(|open| format!(", {}", count(open as u64, "open question"))).unwrap_or_default();
     format!("{running} running, {} pending{questions}", jobs.len() - running)
 }

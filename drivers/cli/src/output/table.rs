@@ -22,8 +22,13 @@ pub(crate) enum Width {
 
 /// The narrow width of stdout: that of its terminal, if it is one.
 pub(crate) fn columns() -> Width {
+    Width::Narrow(terminal_width())
+}
+
+/// Returns the columns of the terminal that stdout is, if it is one.
+pub(crate) fn terminal_width() -> Option<usize> {
     let term = Term::stdout();
-    Width::Narrow(term.is_term().then(|| usize::from(term.size().1)))
+    term.is_term().then(|| usize::from(term.size().1))
 }
 
 /// A heading and a line per job. Columns are as wide as their widest cell; in a wide table the parents' column is left out if

@@ -64,6 +64,25 @@ fn a_list_fits_the_terminal_and_shows_as_much_of_an_error_as_there_is_room_for()
 }
 
 #[test]
+fn a_question_that_is_too_long_for_a_row_is_shown_in_full_below_its_job() {
+    let runtime = Runtime::start();
+    let prompt = "Send the mail about the new prices to all 312 customers?";
+    let choices = ["yes, send it", "no, do not send it"];
+    let questions = serde_json::json!([{"prompt": prompt, "choices": choices}]).to_string();
+    let mut following = runtime.start_command(&["submit", "asks", "--input", &questions]);
+    let job = following.accepted();
+    following.until("x-vendor.nuncio.question");
+    let (shown, code) = end(on_a_terminal(runtime.command(&["questions"])));
+    assert_eq!(code, 0, "{shown}");
+    let shown = console::strip_ansi_codes(&shown);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    assert!(shown.contains(&job) && shown.contains(prompt), "{shown}");
+    assert!(shown.contains("yes, send it | no, do not send it"), "{shown}");
+    following.interrupt();
+    assert_eq!(following.end().code, Some(3));
+}
+
+#[test]
 fn a_typed_line_answers_a_question() {
     let runtime = Runtime::start();
     let questions =
