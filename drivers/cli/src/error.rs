@@ -145,10 +145,15 @@ impl From<ClientBuildError> for Error {
         let sentence = error.to_string();
         match error {
             ClientBuildError::Url(_) => Error::Usage(format!("{sentence}; write --url as ws://HOST:PORT/arcp")),
-            ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(_))) => Error::Unauthenticated(sentence),
-            ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Refused(_), .. }) => {
-                Error::Refused(sentence)
-            }
+            ClientBuildError::Session(
+                SessionEnd::Closed(CloseReason::Refused(fault))
+                | SessionEnd::Unreachable { last: ConnectError::Refused(fault), .. },
+            ) => match fault.known() {
+                Some(ErrorCode::Unauthenticated) => {
+                    Error::Unauthenticated(format!("the runtime refused the token: {fault}"))
+                }
+                _ => Error::Refused(format!("the runtime refused the connection: {fault}")),
+            },
             ClientBuildError::Session(SessionEnd::Unreachable {
                 last: ConnectError::Upgrade { status, .. }, ..
             }) => {
@@ -214,8 +219,8 @@ impl From<ClientError> for Error {
                 if fault.known() == Some(ErrorCode::ResumeWindowExpired) =>
             {
                 Error::Lost(
-                    "the runtime no longer has this session: it was not reached for as long as a session is kept, or was \
-                     restarted without a journal and then has no jobs either"
+                    "the runtime no longer has this session: either the connection was lost for longer than the runtime keeps \
+                     a session, or the runtime was restarted without a journal and has also lost its jobs"
                         .to_owned(),
                 )
             }

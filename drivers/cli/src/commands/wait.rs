@@ -63,7 +63,7 @@ async fn wait_in_time(options: &Options) -> Result<Exit, Error> {
     tokio::select! {
         exit = wait(options) => exit,
         () = timeout => {
-            eprint_line("nuncio: --timeout has passed; the other jobs continue");
+            eprint_line("nuncio: --timeout has passed; jobs that have not ended continue");
             Ok(Exit::TimedOut)
         }
     }

@@ -46,7 +46,10 @@ impl CommandLine {
 impl<'de> Deserialize<'de> for CommandLine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CommandLine, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a command is a string, or an array of words")]
+        #[serde(
+            untagged,
+            expecting = "a command is a text in quotes or an array of words, such as \"python3 agent.py\" or [\"python3\", \"agent.py\"]"
+        )]
         enum Written {
             Line(String),
             Words(Vec<String>),

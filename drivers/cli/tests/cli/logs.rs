@@ -1,11 +1,12 @@
 //! The log of `nuncio serve` and of other commands that serve.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Serving, nuncio, run};
+use crate::support::{Serving, nuncio, run, stderr, stdout};
 
 const TOKEN: [&str; 2] = ["--token", "tok-alice=alice"];
 
@@ -54,6 +55,27 @@ fn submits_ends_refusals_and_wrong_tokens_leave_a_line_each_with_the_address() {
     let wrong = about(&log, "a client was refused")[0];
     assert!(wrong.contains("WARN") && wrong.contains("UNAUTHENTICATED"), "{wrong}");
     assert!(!log.concat().contains("wr0ng-token") && !log.concat().contains("tok-alice"), "no token is logged");
+}
+
+#[test]
+fn an_answered_question_leaves_a_line_with_its_id_and_who_has_answered() {
+    let ask = r#"asks=sh -c 'read -r input; echo "{\"ask\":{\"prompt\":\"Send it?\"}}"; read -r answer; echo "{\"result\":1}"'"#;
+    let serving = serve(&["--agent", ask]);
+    let submitted = serving.submit("tok-alice", &["asks", "--detach", "--quiet"]);
+    let job = stdout(&submitted).trim();
+    let questions = ["questions", "--watch=10ms", "--url", &serving.url, "--token", "tok-alice"];
+    let mut watching = nuncio(&questions).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains(job)), "the question is listed");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    let answered = run(&["answer", job, "yes", "--url", &serving.url, "--token", "tok-alice"]);
+    assert_eq!(answered.status.code(), Some(0), "{}", stderr(&answered));
+    let waited = run(&["wait", job, "--url", &serving.url, "--token", "tok-alice"]);
+    assert_eq!(waited.status.code(), Some(0), "{}", stderr(&waited));
+    let log = serving.log();
+    let [line] = about(&log, "a question has ended")[..] else { panic!("{log:#?}") };
+    assert!(line.contains(r#"question="q1""#) && line.contains(r#"by="alice""#), "{line}");
 }
 
 #[test]

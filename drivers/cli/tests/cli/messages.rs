@@ -54,6 +54,42 @@ fn a_token_file_that_is_not_utf_8_is_an_error() {
 }
 
 #[test]
+fn a_refused_login_says_that_the_runtime_has_refused_it() {
+    let serving = Serving::start(&["--token", "t=me", "--sessions", "1"]);
+    let jobs = |token| {
+        let output = run(&["jobs", "--url", &serving.url, "--token", token]);
+        (output.status.code(), stderr(&output).to_owned())
+    };
+    let (code, message) = jobs("wr0ng");
+    assert_eq!(code, Some(5), "{message}");
+    let refused = "nuncio: the runtime refused the token: UNAUTHENTICATED: ";
+    assert!(message.starts_with(refused) && message.contains("; check the token"), "{message}");
+    let submit = ["submit", "slow", "--input", r#"{"ticks":100000}"#, "--url", &serving.url, "--token", "t"];
+    let mut following = nuncio(&submit).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("a command");
+    let mut lines = BufReader::new(following.stderr.take().expect("its errors")).lines();
+    assert!(lines.any(|line| line.expect("a line").starts_with("accepted")), "its session is the only one");
+    let (code, message) = jobs("t");
+    assert_eq!(code, Some(5), "{message}");
+    assert!(message.starts_with("nuncio: the runtime refused the connection: INTERNAL_ERROR: "), "{message}");
+    assert!(
+        !message.contains("reached:") && !message.contains("check the token"),
+        "advice that does not fit: {message}"
+    );
+    following.kill().expect("it runs");
+    following.wait().expect("it ends");
+}
+
+#[test]
+fn a_command_of_another_type_is_answered_with_examples() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = file(&folder, "nuncio.toml", b"[agents.x]\ncommand = 5\n");
+    let (code, message) = said(&["serve", "--check", "--config", &config]);
+    assert_eq!(code, Some(2));
+    let examples = r#"such as "python3 agent.py" or ["python3", "agent.py"]"#;
+    assert!(message.contains("line 2, column 11") && message.contains(examples), "{message}");
+}
+
+#[test]
 fn what_is_misspelled_is_compared_with_what_there_is() {
     let (code, message) = said(&["sumbit"]);
     assert_eq!(code, Some(2));
@@ -212,6 +248,6 @@ fn a_job_that_is_lost_with_its_runtime_is_not_said_to_go_on() {
     let output = submit.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     let message = stderr(&output);
-    assert!(message.contains("restarted without a journal and then has no jobs"), "{message}");
+    assert!(message.contains("restarted without a journal and has also lost its jobs"), "{message}");
     assert!(!message.contains("open a new session") && !message.contains("go on"), "{message}");
 }

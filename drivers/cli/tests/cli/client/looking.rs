@@ -157,3 +157,15 @@ fn top_shows_what_runs() {
     runtime.gate.open(1);
     assert_eq!(job.end().code, Some(0));
 }
+
+#[test]
+fn the_end_of_the_time_to_wait_says_what_goes_on() {
+    let runtime = Runtime::start();
+    let mut job = runtime.start_command(&["submit", "waits"]);
+    let id = job.accepted();
+    let waited = runtime.run(&["wait", &id, "--timeout", "1ms"]);
+    assert_eq!(waited.code, Some(4), "{}", waited.stderr);
+    assert_eq!(waited.stderr.trim(), "nuncio: --timeout has passed; jobs that have not ended continue");
+    runtime.gate.open(1);
+    assert_eq!(job.end().code, Some(0));
+}

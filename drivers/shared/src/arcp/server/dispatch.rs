@@ -342,7 +342,7 @@ impl State {
             Event::Unblocked { job } => self.tell_job(job, actions, Job::unblock),
             Event::Answered { job, question, answer } => {
                 self.tell_job(job, actions, move |job| {
-                    info!(job = %job.info.id, question = question.0, by = ?answer.by(), "a question has ended");
+                    info!(job = %job.info.id, question = format!("q{}", question.0), by = answer.by(), "a question has ended");
                     job.answered(question, &answer);
                 });
             }
