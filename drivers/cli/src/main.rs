@@ -70,7 +70,7 @@ enum Command {
     Jobs(jobs::Options),
     /// Show the jobs that have not ended, and refresh the list
     Top(top::Options),
-    /// Show what a runtime tells of a job
+    /// Show the details of a job
     Describe(describe::Options),
     /// Wait until jobs have ended
     Wait(wait::Options),

@@ -23,8 +23,9 @@ Examples:
   nuncio jobs --context work
 
 Contexts are saved in contexts.json in $XDG_CONFIG_HOME/nuncio, by default
-~/.config/nuncio. Only you may read the file. The token of a context is sent to
-its own URL only. --url, --token, NUNCIO_URL and the like take precedence.
+~/.config/nuncio. Only you may read the file. A new context replaces one with
+the same name. The token of a context is sent to its own URL only. --url,
+--token, NUNCIO_URL and the like take precedence.
 
 Exit codes:
   0  done
@@ -43,7 +44,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Save the URL and the token of a runtime under a name, in place of an earlier one, and use it from now on
+    /// Save the URL and the token of a runtime under a name, and use it from now on
     Add(Add),
     /// Use another saved runtime from now on
     Use {

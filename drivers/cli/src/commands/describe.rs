@@ -22,8 +22,9 @@ Examples:
   nuncio describe job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
   nuncio describe 0AB9 --json | jq .lease
 
-Shown is what the runtime tells: it keeps no inputs, and `nuncio tail` prints a
-streamed result. Secrets of credentials are not printed.
+Prints everything that the runtime tells about the job. This does not include
+the input, which a runtime does not keep. `nuncio tail` prints a streamed
+result. Secrets of credentials are not printed.
 
 Exit codes:
   0    the job was described

@@ -33,8 +33,8 @@ const TOPIC: &str = "job.square";
 const AFTER_HELP: &str = "\
 If all went well, the last line is OK with how many jobs were done, sent again
 and lost, and the exit code is 0. Otherwise the last line is an error, and the
-exit code is 1. No server is needed: the bus is within the process. Every packet
-on it is signed and verified.";
+exit code is 1. No server is needed: the bus is in the process. Every packet on
+it is signed and verified.";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]

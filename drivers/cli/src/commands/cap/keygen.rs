@@ -29,7 +29,7 @@ Remove the old public key when no packet that it signed is under way.
 
 Exit codes:
   0  the keys are written
-  2  invalid usage, or a key of this component is already there
+  2  invalid usage, or a key of this component already exists
   7  a file cannot be written";
 
 #[derive(Args, Debug)]
@@ -70,7 +70,7 @@ pub(crate) fn make(id: &ComponentId, dir: &Path) -> Result<Made, Error> {
 }
 
 fn exists(path: &Path) -> Error {
-    Error::Usage(format!("{} is already there; a key is never overwritten", path.display()))
+    Error::Usage(format!("{} already exists; a key is never overwritten", path.display()))
 }
 
 /// Writes a file that must not be there yet.

@@ -47,7 +47,7 @@ enum Command {
     /// Run programs as the handlers of a worker
     #[cfg(unix)]
     Worker(Box<worker::Options>),
-    /// Send submitted jobs to workers, and see that each ends
+    /// Send submitted jobs to workers, and make sure that each ends
     Router(Box<router::Options>),
     /// Submit a job and wait for its result
     Submit(Box<submit::Options>),

@@ -34,8 +34,9 @@ A router that is started on the same file continues its jobs. Only one router at
 a time may use a file.
 
 With --enroll, workers prove who they are before they get jobs, as `nuncio cap
-worker --scheduler` and the Python SDK 2.17 do. A worker knows the router's key
-by the name of --id, and its own key is named after its own id.
+worker --scheduler` and the Python SDK 2.17 do. The file names of the keys are
+the ids: a worker verifies the router with the key of --id, and the router
+verifies a worker with the key of the worker's id.
 
 With --production, packets about jobs are also sealed: for one subject, for one
 tenant, and for a limited time. Name each client with --submitter, and give
@@ -98,7 +99,7 @@ pub(super) struct Options {
     /// Longest time from the first dispatch of a job to its result [default: the job's own limit]
     #[arg(long, value_name = "DURATION", value_parser = crate::time::positive_duration)]
     max_runtime: Option<Duration>,
-    /// Time without a sign of a job after which it is sent again
+    /// Time after which a job is sent again if nothing is heard of it
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::time::positive_duration)]
     dispatch_timeout: Duration,
     /// How long a job waits for a worker of its topic
@@ -285,7 +286,7 @@ impl FromStr for Submitter {
 /// Says who comes and goes. Everything else is in the log.
 fn say(event: &RouterEvent, _job: Option<&str>) {
     match event {
-        RouterEvent::WorkerJoined { worker } => eprint_line(&format!("the worker {worker} is there")),
+        RouterEvent::WorkerJoined { worker } => eprint_line(&format!("the worker {worker} has joined")),
         RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal: false, .. }) => {
             eprint_line(&format!("the worker {worker} has proved its identity"));
         }

@@ -58,7 +58,7 @@ pub(super) struct Options {
     /// Id of the submitter, as the sender of the request
     #[arg(long, value_name = "ID", value_parser = component_id)]
     id: ComponentId,
-    /// Input as JSON [default: what stdin has, if it is not a terminal; otherwise null]
+    /// Input as JSON [default: the content of stdin, if stdin is not a terminal; otherwise null]
     #[arg(long, value_name = "JSON")]
     input: Option<String>,
     /// Id of the job. A job with the same id is not run again [default: a random id]

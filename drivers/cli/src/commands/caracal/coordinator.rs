@@ -20,13 +20,13 @@ Example:
 
 Serves the coordinator's requests (/zones/...), a token service
 (/oauth/2/token), its public keys (/.well-known/jwks.json) and /health on one
-address. Programs of the Caracal SDK find it by
+address. Programs of the Caracal SDK find it with these variables
 
   CARACAL_COORDINATOR_URL=http://127.0.0.1:4000
   CARACAL_ZONE_ID=my-zone  CARACAL_APPLICATION_ID=my-app
 
-and a token in CARACAL_SUBJECT_TOKEN. It is valid for 15 minutes, or for as
-long as --ttl asks, up to an hour:
+and a token in CARACAL_SUBJECT_TOKEN. This command prints one, which is valid
+for the time of --ttl, at most an hour, or for 15 minutes without --ttl:
 
   CARACAL_APP_CLIENT_SECRET=s3cret nuncio caracal token --ttl 1h
 

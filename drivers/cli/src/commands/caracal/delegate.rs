@@ -46,7 +46,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_DELEGATE)]
 pub(super) struct DelegateOptions {
-    /// Session of the application that delegates
+    /// Session that delegates
     #[arg(value_name = "FROM", value_parser = session)]
     from: SessionId,
     /// Session that receives
@@ -64,7 +64,7 @@ pub(super) struct DelegateOptions {
     /// Action that the edge is limited to, for coordinators of May. Repeat it for more
     #[arg(long = "action", value_name = "ACTION")]
     actions: Vec<String>,
-    /// Number of delegations that the edge can begin, this one included
+    /// Longest chain of delegations that begins with this edge, this one included
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     hops: Option<u32>,
     /// Lifetime of the edge, up to a day

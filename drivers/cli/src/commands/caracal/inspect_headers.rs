@@ -18,12 +18,13 @@ Example:
   curl -sv http://127.0.0.1:8080/ 2>&1 | sed -n 's/^> //p' |
       nuncio caracal inspect-headers -
 
-Prints what a service that receives these headers knows of its caller. Nothing
-of it is verified. Of a token, only its presence and its end are printed.
+Prints what a service that receives these headers knows of its caller. The
+headers are not verified. The token itself is not printed, only whether there
+is one and when it expires.
 
 Exit codes:
   0  the headers name a session
-  1  they do not
+  1  the headers do not name a session
   2  invalid usage, or a line is not a header";
 
 /// Bytes of headers that are read from stdin.
@@ -32,7 +33,7 @@ const MAX_INPUT: u64 = 1 << 20;
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
-    /// Headers as `NAME: VALUE`, or - to read them from stdin, one a line
+    /// Headers as `NAME: VALUE`, or - to read them from stdin, one per line
     #[arg(value_name = "HEADER", required = true)]
     headers: Vec<String>,
     /// Print one JSON object

@@ -24,7 +24,7 @@ the sessions of the application, oldest first. A row is listed if it matches all
 options. With --json, each session or edge is one line.
 
 Exit codes:
-  0  they were listed
+  0  the sessions or edges were listed
   2  invalid usage
   5  the coordinator refused the listing, or the token service the secret
   6  the coordinator is unreachable, or its answer cannot be read
@@ -36,7 +36,7 @@ pub(super) struct Options {
     /// List edges instead of sessions
     #[arg(long)]
     edges: bool,
-    /// List also sessions that have ended, or edges that are not active
+    /// Also list sessions that have ended, or edges that are not active
     #[arg(long)]
     all: bool,
     /// List only rows with this status, such as suspended, terminated or revoked

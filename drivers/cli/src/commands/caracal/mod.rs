@@ -44,21 +44,21 @@ pub(crate) struct Options {
 enum Command {
     /// Open sessions and create edges for applications, and issue their tokens
     Coordinator(Box<coordinator::Options>),
-    /// Show a delegation, the calls that are made by it, and a revocation that stops them
+    /// Show a delegation, the calls that it allows, and a revocation that stops them
     Demo(demo::Options),
     /// Print a token of an application
     Token(token::Options),
     /// Open a session
     Spawn(spawn::SpawnOptions),
-    /// End a session and those below it
+    /// End a session and the sessions below it
     Terminate(spawn::TerminateOptions),
     /// Create an edge from one session to another
     Delegate(delegate::DelegateOptions),
-    /// Revoke an edge and those that follow it
+    /// Revoke an edge and the edges that follow it
     Revoke(delegate::RevokeOptions),
     /// List sessions or edges
     List(list::Options),
-    /// Print sessions below each other, with the edges into them
+    /// Print the sessions as a tree, with the edges into them
     Tree(tree::Options),
     /// Explain the headers of a request: who acts, for whom, in which trace
     InspectHeaders(inspect_headers::Options),

@@ -22,7 +22,7 @@ the edges into the sessions of the application. With --json, each session is one
 line, in the same order.
 
 Exit codes:
-  0  they were printed
+  0  the sessions were printed
   2  invalid usage
   5  the coordinator refused the listing, or the token service the secret
   6  the coordinator is unreachable, or its answer cannot be read
@@ -31,7 +31,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
-    /// Print also sessions that have ended, and edges that are not active
+    /// Also print sessions that have ended, and edges that are not active
     #[arg(long)]
     all: bool,
     /// Print a JSON object per line

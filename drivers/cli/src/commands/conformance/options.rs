@@ -44,8 +44,8 @@ pub(crate) struct Options {
     /// URL of the runtime to judge, such as `ws://127.0.0.1:7777/arcp`
     #[arg(value_name = "URL", required_unless_present = "serve")]
     pub(super) url: Option<String>,
-    /// Judge a client instead: listen on this address, and play a runtime for the client that connects. It should submit a
-    /// job, with any token, follow it to its end, and close its session
+    /// Judge a client instead: listen on this address, and act as a runtime for the client that connects. The client
+    /// should submit a job, with any token, follow it to its end, and close its session
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["url", "only"])]
     pub(super) serve: Option<String>,
     /// Judge only these rules: a section such as §6.3, or a rule such as §6.3/replay. Repeat it for several

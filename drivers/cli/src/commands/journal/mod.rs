@@ -32,8 +32,9 @@ All commands except compact only read the journal, and may run while a nuncio
 uses it. A running nuncio compacts its journal itself, in small steps.
 
 A server with --shards has a file for each shard: FILE, FILE.1 and so on. Give
-the first one: it knows how many there are, and every command takes all of
-them. The copies that backup and restore write are named in the same way.
+the first file. It contains the number of shards, and every command uses the
+files of all of them. The copies that backup and restore write are named in the
+same way.
 
 Do not copy the file of a journal that a nuncio is using: the copy would lack
 the write-ahead log, and nuncio would refuse it. backup makes a complete copy.
@@ -83,17 +84,17 @@ enum Action {
     Backup {
         #[command(flatten)]
         journal: Journal,
-        /// File to write, which must not exist. Those of further shards are named TO.1, TO.2 and so on
+        /// File to write, which must not exist. The files of further shards are named TO.1, TO.2 and so on
         #[arg(value_name = "TO")]
         to: PathBuf,
     },
-    /// Verify a copy, and copy it to where a nuncio will use it
+    /// Verify a copy, and write it to the file that a nuncio will use
     #[command(after_help = AFTER_HELP)]
     Restore {
         /// File that `nuncio journal backup` has written
         #[arg(value_name = "COPY")]
         copy: PathBuf,
-        /// File of the journal, which must not exist. Those of further shards are named FILE.1, FILE.2 and so on
+        /// File of the journal, which must not exist. The files of further shards are named FILE.1, FILE.2 and so on
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
@@ -102,7 +103,7 @@ enum Action {
     Compact {
         #[command(flatten)]
         journal: Journal,
-        /// Delete events older than this, too, although a client may still ask for them [default: keep them]
+        /// Also delete events older than this, although a client may still ask for them [default: keep them]
         #[arg(long, value_name = "DURATION")]
         retain: Option<HumanDuration>,
     },
@@ -110,7 +111,8 @@ enum Action {
 
 #[derive(Args, Debug)]
 struct Journal {
-    /// File of the journal, as given to `nuncio serve --journal`. With --shards, those of the other shards belong to it
+    /// File of the journal, as given to `nuncio serve --journal`. With --shards, the files of the other shards belong
+    /// to it
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

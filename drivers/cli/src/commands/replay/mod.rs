@@ -34,8 +34,8 @@ Examples:
 Prints the numbered frames of the session as a resume sends them: one JSON
 envelope per line, and each job.accepted before the first frame of its job. With
 --job alone, the frames come from the session that submitted the job. The
-journal is only read, and a nuncio may be using it. With --follow, the command
-ends when the session is closed, or at Ctrl-C with exit code 0.
+command only reads the journal, and may run while a nuncio uses it. With
+--follow, it ends when the session is closed, or at Ctrl-C with exit code 0.
 
 Exit codes:
   0    the frames were printed
@@ -66,8 +66,8 @@ pub(crate) struct Options {
     /// Print only frames of this job: its id, or a part of it that no other job of the journal has
     #[arg(long, value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     job: Option<String>,
-    /// Print only events of this kind, such as log; other frames are printed, too. Repeat it, or separate kinds with commas, for
-    /// several
+    /// Of the events, print only this kind, such as log. Frames that are not events are always printed. Repeat it, or
+    /// separate kinds with commas, for several
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     kinds: Vec<String>,
     /// Print lines for people, as tail does, instead of the frames

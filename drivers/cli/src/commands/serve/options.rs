@@ -82,8 +82,8 @@ pub(crate) struct Options {
     /// it for more agents
     #[arg(long = "pty", value_name = "NAME", help_heading = "Agents")]
     pub(super) pty: Vec<String>,
-    /// What the result of an agent's jobs is, if its program writes no messages: what it prints (stdout or json), or its exit
-    /// status (exit). Its stdin ends after the input. Repeat it for more agents [default: messages]
+    /// Take the result of an agent's jobs from what its program prints (stdout or json) or from its exit status (exit), for
+    /// a program that writes no messages. Its stdin ends after the input. Repeat it for more agents [default: messages]
     #[arg(long = "result", value_name = "NAME=messages|stdout|json|exit", help_heading = "Agents")]
     pub(super) results: Vec<NamedResult>,
     /// Ask people before an agent does an operation that this pattern matches, such as 'tool.call=payments.*'. The principal
@@ -91,7 +91,7 @@ pub(crate) struct Options {
     /// questions` and `nuncio answer`, or answer the prompts of submit and tail. Repeat it for more patterns
     #[arg(long = "ask", value_name = "NAMESPACE=PATTERN", help_heading = "Agents")]
     pub(super) ask: Vec<Marked>,
-    /// Let no principal approve what --ask matches for jobs of its own: another --approver has to
+    /// Do not let a principal approve operations of its own jobs: another --approver has to approve them
     #[arg(long, help_heading = "Agents")]
     pub(super) no_self_approval: bool,
     /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes

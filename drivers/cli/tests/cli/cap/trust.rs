@@ -51,7 +51,7 @@ fn s14_a_worker_that_is_enrolled_proves_itself_and_runs_jobs() {
     let router = router(&site, &["--enroll", "worker-1=tenant-1/agent-1"]);
     let _worker = worker(&site, "worker-1", "tenant-1", &[]);
     router.until("the worker worker-1 has proved its identity");
-    router.until("the worker worker-1 is there");
+    router.until("the worker worker-1 has joined");
     assert_done(&echo(&site, &[]));
 }
 
@@ -88,7 +88,7 @@ fn s19_a_sealed_job_ends_with_a_sealed_result() {
     let known = ["--enroll", "worker-1=tenant-1/agent-1", "--submitter", "client-1=tenant-1", "--store", "jobs.db"];
     let router = router(&site, &[&terms[..], &known].concat());
     let _worker = worker(&site, "worker-1", "tenant-1", &terms);
-    router.until("the worker worker-1 is there");
+    router.until("the worker worker-1 has joined");
     let watch = ["watch", "--keys", "keys", "--json", "--job", "job-1", "--count", "4"];
     let mut watching = site.cap(&watch).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut begins = [0; 8];
@@ -114,7 +114,7 @@ fn s19_packets_that_are_not_sealed_or_of_another_tenant_are_refused() {
     let submitters = ["--production", "--submitter", "client-1=tenant-1"];
     let router = router(&site, &[&enrolled[..], &submitters].concat());
     let _foreign = worker(&site, "worker-2", "tenant-2", &["--production"]);
-    router.until("the worker worker-2 is there");
+    router.until("the worker worker-2 has joined");
     let refused = |arguments: &[&str], reason: &str| {
         let output = echo(&site, &[arguments, &["--no-wait"]].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -126,7 +126,7 @@ fn s19_packets_that_are_not_sealed_or_of_another_tenant_are_refused() {
     // A job goes to workers of its tenant alone.
     assert_no_worker(&echo(&site, &[&SEALED[..], &["tenant-1"]].concat()));
     let _own = worker(&site, "worker-1", "tenant-1", &["--production"]);
-    router.until("the worker worker-1 is there");
+    router.until("the worker worker-1 has joined");
     assert_done(&echo(&site, &[&SEALED[..], &["tenant-1"]].concat()));
 }
 
@@ -136,7 +136,7 @@ fn s19_a_server_seals_the_jobs_of_its_pool() {
     let enrolled = ["--enroll", "worker-1=tenant-1/agent-1", "--store", "jobs.db"];
     let router = router(&site, &[&enrolled[..], &["--production", "--submitter", "client-1=tenant-1"]].concat());
     let _worker = worker(&site, "worker-1", "tenant-1", &["--production"]);
-    router.until("the worker worker-1 is there");
+    router.until("the worker worker-1 has joined");
     let settings = format!(
         "[pool]\ncap = {:?}\ncap-redis = {:?}\ncap-id = \"client-1\"\ncap-keys = \"keys\"\ncap-agent = [\"echo=job.echo\"]\n\
          cap-production = true\ncap-tenant = \"tenant-1\"\ncap-packet-lifetime = \"5m\"\n",

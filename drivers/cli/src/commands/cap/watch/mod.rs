@@ -33,7 +33,7 @@ that rule. So is a sealed packet (`--production`) that has expired, or that
 came on another subject than its own.
 
 Exit codes:
-  0    as many packets as --count says were printed
+  0    the number of packets that --count gives was printed
   2    invalid usage
   6    the bus is unreachable, or the connection is lost
   7    stdout cannot be written
@@ -42,7 +42,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
-    /// Topic whose job requests are printed, too; `*` stands for one word and `>` for all that follow
+    /// Also print the job requests of this topic; `*` stands for one word, and `>` for all words that follow
     #[arg(long, value_name = "SUBJECT", default_values = ["job.>"])]
     topic: Vec<String>,
     #[command(flatten)]

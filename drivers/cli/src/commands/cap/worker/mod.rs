@@ -59,7 +59,7 @@ any, it proves to the router that it has its key: see `nuncio cap router
       --scheduler router-1 --tenant tenant-1 --agent agent-1 --production
 
 On SIGTERM, SIGHUP or Ctrl-C, the worker takes no more jobs, and waits for the
-running ones for the time of --drain. A second SIGTERM or Ctrl-C ends it at
+running ones until --drain has passed. A second SIGTERM or Ctrl-C ends it at
 once.
 
 Exit codes:

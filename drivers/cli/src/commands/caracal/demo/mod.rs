@@ -46,7 +46,7 @@ Example:
 
 Exit codes:
   0  everything happened as expected
-  1  something did not, as the error says
+  1  something else happened; the error says what
   6  the system refused an address or a resource";
 
 #[derive(Args, Debug)]

@@ -17,23 +17,24 @@ pub(super) struct ProductionOptions {
     /// --cap-keys, --cap-tenant and --cap-peer
     #[arg(long, conflicts_with = "cap_unsigned")]
     pub(super) cap_production: bool,
-    /// Tenant of the pool that this server submits for
+    /// Tenant for which this server submits jobs to the pool
     #[arg(long, value_name = "NAME")]
     pub(super) cap_tenant: Option<String>,
-    /// Sender whose results and progress are taken, as those of the tenant: the router, or a worker. Repeat it for more
+    /// Sender whose results and progress are accepted for the tenant: the router, or a worker. Repeat it for more
     #[arg(long = "cap-peer", value_name = "ID")]
     #[serde(rename = "cap-peer")]
     pub(super) cap_peers: Vec<String>,
-    /// Service for which jobs are submitted. Whose job it is in ARCP is told by the label `x-arcp-principal`
+    /// Service for which jobs are submitted. The label `x-arcp-principal` names the principal that submitted the job in
+    /// ARCP
     #[arg(long, value_name = "NAME")]
     pub(super) cap_principal: Option<String>,
-    /// Time for which a packet is valid, at most 5m. Router and workers need the same [default: 5m]
+    /// Time for which a packet is valid, at most 5m. Give router and workers the same value [default: 5m]
     #[arg(long, value_name = "DURATION")]
     pub(super) cap_packet_lifetime: Option<HumanDuration>,
     /// Largest difference between the clocks of two machines, at most 1m [default: 0s]
     #[arg(long, value_name = "DURATION")]
     pub(super) cap_clock_skew: Option<HumanDuration>,
-    /// Packets that are remembered until they have expired, so that none is taken twice [default: 100000]
+    /// Number of packets that are remembered until they expire, so that none is accepted twice [default: 100000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) cap_replay_window: Option<u32>,
 }

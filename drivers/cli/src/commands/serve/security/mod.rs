@@ -116,8 +116,8 @@ pub(super) struct Security {
     /// Also accept clients that have a token and no certificate
     #[arg(long, help_heading = "TLS")]
     client_cert_optional: bool,
-    /// Kind of name in a client certificate that is the principal. Repeat it for more; the first kind that the certificate
-    /// has is taken [default: uri, email, dns, common-name]
+    /// Kind of name in a client certificate that is the principal. Repeat it for more; the first kind that the
+    /// certificate has is used [default: uri, email, dns, common-name]
     #[arg(long, value_name = "KIND", value_enum, help_heading = "TLS")]
     client_principal: Vec<CertificateName>,
 
