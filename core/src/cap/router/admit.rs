@@ -1,4 +1,4 @@
-//! Which workers get jobs.
+//! Decides which workers get jobs.
 
 use super::Router;
 use super::job::Job;

@@ -15,15 +15,16 @@ pub(super) struct Outbox {
     stores: VecDeque<(u64, RouterRecord)>,
     /// Outputs of the present input.
     fresh: Vec<RouterOutput>,
-    /// Outputs, each with the number of the record that has to be durable before it comes out. The numbers ascend.
+    /// Outputs, each with the number of the record that must be durable before the output is emitted. The numbers
+    /// ascend.
     waiting: VecDeque<(u64, RouterOutput)>,
     /// The number of the last record.
     stored: u64,
     /// The number of the last record that is durable.
     durable: u64,
     is_connected: bool,
-    /// Packets that were made while the bus was away, a few for each job that the router has; and acknowledgements that come
-    /// after them, since what a message led to has to be sent first.
+    /// Packets that were made while the bus was away, a few for each job that the router has; and acknowledgements that
+    /// come after them, because the effects of a message must be sent first.
     unsent: Vec<RouterOutput>,
     /// The subjects for which a prefix pair was reported.
     warned: BTreeSet<Subject>,

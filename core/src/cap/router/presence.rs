@@ -1,4 +1,4 @@
-//! Heartbeats and handshakes: which workers are there (spec/05, spec/14).
+//! Heartbeats and handshakes, which show the live workers (spec/05, spec/14).
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! What a host can see of a router.
+//! The view of a router that its host has.
 
 use bytes::Bytes;
 

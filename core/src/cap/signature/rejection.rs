@@ -1,4 +1,4 @@
-//! Why a packet is refused.
+//! The reasons why a packet is refused.
 
 use alloc::string::String;
 

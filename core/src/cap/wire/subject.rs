@@ -1,4 +1,4 @@
-//! Where packets are published: the subjects of the bus.
+//! The subjects of the bus, on which packets are published.
 
 use alloc::sync::Arc;
 use core::fmt;

@@ -1,4 +1,4 @@
-//! Whether a worker takes jobs.
+//! The phase of a worker, which says whether it takes jobs.
 //!
 //! ```text
 //! Serving --drain--> Draining --empty--> Drained
@@ -6,7 +6,7 @@
 
 use crate::state::transitions;
 
-/// Whether a worker takes jobs.
+/// The phase of a worker, which says whether it takes jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// It takes jobs.

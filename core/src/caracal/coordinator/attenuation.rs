@@ -1,4 +1,4 @@
-//! Whether an edge is no wider than the edge that its source acts by (§2.3).
+//! Checks that an edge is no wider than the edge by which its source acts (§2.3).
 //!
 //! Scopes, resources and actions are compared as texts. The leases of ARCP follow another rule: their patterns have
 //! wildcards. Here, `*` is a scope with this name, and includes no other scope.

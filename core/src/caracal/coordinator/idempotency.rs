@@ -26,7 +26,7 @@ const MAX_KEY_BYTES: usize = 255;
 pub(super) enum Key {
     /// Nothing: there is no key, or it does not identify the spawn.
     None,
-    /// A session is there already (0.1).
+    /// A session that already exists answers it (0.1).
     Merged(Reply),
     /// A key with this digest.
     Given(Digest),

@@ -75,7 +75,7 @@ transitions!(RouterJobState {
     stop: Dispatched | Running => Cancelling;
     /// A worker reports success.
     succeed: Dispatched | Running | Retrying | Cancelling => Succeeded;
-    /// The job cannot succeed any more.
+    /// The job can no longer succeed.
     fail: Pending | Checking | Approval | Throttled | Scheduled | Dispatched | Running | Retrying | Cancelling => Failed;
     /// A worker reports that every further attempt will fail.
     fail_fatal: Dispatched | Running | Retrying | Cancelling => FailedFatal;

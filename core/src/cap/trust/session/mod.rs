@@ -59,7 +59,7 @@ pub struct TrustSession {
     session: Option<Session>,
     /// Whether jobs may be taken, as far as the last exchange is concerned.
     is_open: bool,
-    /// When a reply is late, a pause is over, or the session is renewed.
+    /// The time when a reply is late, a pause ends, or the session is renewed.
     due: Option<Time>,
     outputs: VecDeque<TrustOutput>,
 }

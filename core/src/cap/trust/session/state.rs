@@ -30,11 +30,11 @@ pub enum TrustState {
 }
 
 transitions!(TrustState {
-    /// A challenge is asked for: the bus is there, a pause is over, or the session has to be renewed.
+    /// A challenge is requested: the bus is connected, a pause has ended, or the session must be renewed.
     ask: Idle | Pausing | Trusted => Challenging;
     /// A challenge has come.
     answer: Challenging => Authenticating;
-    /// The session is there.
+    /// The session is open.
     trust: Authenticating => Trusted;
     /// The exchange has failed.
     pause: Challenging | Authenticating => Pausing;

@@ -1,4 +1,4 @@
-//! What a job reads before its handler is called.
+//! The data that a job reads before its handler is called.
 
 /// One thing to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -6,7 +6,7 @@ enum Part {
     /// There is nothing to read, or it was read.
     #[default]
     Done,
-    /// It has to be asked for.
+    /// It must be requested.
     Due,
     /// The host was asked for it.
     Asked,

@@ -21,7 +21,7 @@ use crate::state::transitions;
 pub enum WorkerJobState {
     /// It waits for a slot.
     Queued,
-    /// Its input is being read, and whether an earlier run has stored its output.
+    /// Its input is being read. The store is also asked for an output of an earlier run.
     Fetching,
     /// Its handler runs.
     Running,
@@ -38,7 +38,7 @@ pub enum WorkerJobState {
 transitions!(WorkerJobState {
     /// A slot is free, and there is something to read.
     fetch: Queued => Fetching;
-    /// There is nothing to read, the input is there, or the pause is over.
+    /// There is nothing to read, the input has been read, or the pause has ended.
     run: Queued | Fetching | Pausing => Running;
     /// An attempt has failed, and another one follows.
     pause: Running => Pausing;
@@ -46,11 +46,11 @@ transitions!(WorkerJobState {
     store: Running | Fetching => Storing;
     /// The last attempt has failed.
     fail: Running => Ended;
-    /// The job is cancelled or too late while its handler runs.
+    /// The job is cancelled, or its deadline passes, while its handler runs.
     stop: Running => Stopping;
     /// The handler has ended.
     stopped: Stopping => Ended;
-    /// The output is stored, or the job is cancelled, too late or impossible while no handler runs.
+    /// The output is stored; or the job is cancelled, misses its deadline or cannot run while no handler runs.
     end: Queued | Fetching | Pausing | Storing => Ended;
 });
 
