@@ -1,24 +1,24 @@
 //! A connection with a machine that only counts and echoes.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use event_listener::Event;
 use futures_channel::oneshot;
-use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, LinkOptions, Request, ServerOptions, Utf8Bytes};
 
 use super::{Patience, run};
 use crate::io::BoxFuture;
 use crate::io::Io;
+use crate::io::by_hand::ByHand;
 use crate::io::clock::timeout;
 use crate::io::lane::Lane;
 use crate::io::memory::End;
+use crate::io::narrow::Narrow;
 use crate::io::pipe::Pipe;
 use crate::io::port::{Port, Turn};
 use crate::io::sync::lock;
@@ -225,57 +225,6 @@ fn frames_of_many_threads_arrive_in_the_order_of_each_however_small_the_pipe() {
     }
 }
 
-/// A stream that takes what it has room for, and brings nothing. The pipes of [`End`] refuse now and then although they have
-/// room.
-#[derive(Default)]
-struct Narrow {
-    taken: Arc<Mutex<Taken>>,
-}
-
-/// What a stream has taken.
-#[derive(Default)]
-struct Taken {
-    bytes: Vec<u8>,
-    room: usize,
-    waits: Option<Waker>,
-}
-
-impl Taken {
-    /// Gives the stream more room.
-    fn give(&mut self, room: usize) {
-        self.room = room;
-        self.waits.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-impl AsyncRead for Narrow {
-    fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, _buffer: &mut [u8]) -> Poll<std::io::Result<usize>> {
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for Narrow {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        let mut taken = lock(&self.taken);
-        let fits = bytes.len().min(taken.room);
-        if fits == 0 {
-            taken.waits = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        taken.room -= fits;
-        taken.bytes.extend_from_slice(&bytes[..fits]);
-        Poll::Ready(Ok(fits))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// Runs a connection on an executor that never runs the task which writes.
 #[test]
 fn a_thread_writes_itself_what_the_stream_takes() {
@@ -283,10 +232,10 @@ fn a_thread_writes_itself_what_the_stream_takes() {
         let stream = Narrow::default();
         let taken = Arc::clone(&stream.taken);
         lock(&taken).room = 8;
-        let (machine, parked) = (machine(true), Arc::new(Parked::default()));
+        let (machine, parked) = (machine(true), Arc::new(ByHand::default()));
         let patience = Patience { open: None, linger: Duration::from_millis(50), link: LinkOptions::default() };
         let link = Arc::new(Mutex::new(Link::lines(LinkOptions::default())));
-        let io: Arc<dyn Io> = Arc::<Parked>::clone(&parked);
+        let io: Arc<dyn Io> = Arc::<ByHand>::clone(&parked);
         let mut connection =
             Box::pin(run(io, Box::pin(stream), link, Arc::clone(&machine.pipe), Arc::clone(&machine), patience));
         assert!(futures_lite::future::poll_once(&mut connection).await.is_none(), "it waits for input");
@@ -297,10 +246,9 @@ fn a_thread_writes_itself_what_the_stream_takes() {
         machine.put_now("next");
         assert_eq!((&*lock(&taken).bytes, machine.sent.load(Ordering::SeqCst)), (&b"short\nlo"[..], 1));
         lock(&taken).give(usize::MAX);
-        let writer = lock(&parked.0).pop().expect("the task was spawned");
-        smol::spawn(writer).detach();
-        machine.until(|machine| (machine.sent.load(Ordering::SeqCst) == 3).then_some(())).await;
-        assert_eq!(&*lock(&taken).bytes, b"short\nlonger than the room\nnext\n");
+        parked.poll();
+        let written = b"short\nlonger than the room\nnext\n";
+        assert_eq!((&*lock(&taken).bytes, machine.sent.load(Ordering::SeqCst)), (&written[..], 3));
     });
 }
 
@@ -363,24 +311,10 @@ fn what_is_held_of_a_large_frame_is_reported_until_the_frame_is_complete() {
     });
 }
 
-/// Keeps tasks and never runs them.
-#[derive(Default)]
-struct Parked(Mutex<Vec<BoxFuture<'static, ()>>>);
-
-impl Io for Parked {
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        lock(&self.0).push(task);
-    }
-
-    fn sleep_until(&self, _: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
 #[test]
 fn a_connection_waits_while_its_lane_rests_and_others_do_not() {
     within(async {
-        let (lane, parked) = (Arc::new(Lane::new(1)), Parked::default());
+        let (lane, parked) = (Arc::new(Lane::new(1)), ByHand::default());
         lane.spend(1, &parked);
         let resting = Arc::new(Machine { server: true, lane: Some(Arc::clone(&lane)), ..Machine::default() });
         let other = machine(true);

@@ -18,6 +18,8 @@ mod driver;
 pub(crate) mod lane;
 mod listener;
 pub(crate) mod memory;
+#[cfg(test)]
+pub(crate) mod narrow;
 mod outlet;
 pub(crate) mod pipe;
 pub(crate) mod port;
