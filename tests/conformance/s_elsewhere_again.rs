@@ -25,7 +25,7 @@ impl Unlucky {
     /// Receives up to so many frames.
     fn receive(&mut self, shards: &mut Shards, frames: usize) -> Vec<Value> {
         let received: Vec<_> = shards.frames(self.client).into_iter().take(frames).collect();
-        self.seen = received.iter().filter_map(|frame| frame["event_seq"].as_u64()).last().unwrap_or(self.seen);
+        self.seen = received.iter().filter_map(|frame| frame["event_seq"].as_u64()).next_back().unwrap_or(self.seen);
         received
     }
 
