@@ -14,6 +14,7 @@ mod order;
 mod pool;
 mod router;
 mod sessions;
+mod shown;
 mod support;
 mod trust;
 mod waiting;

@@ -17,6 +17,8 @@ mod dial;
 mod driver;
 pub(crate) mod lane;
 mod listener;
+#[cfg(test)]
+pub(crate) mod logged;
 pub(crate) mod memory;
 #[cfg(test)]
 pub(crate) mod narrow;

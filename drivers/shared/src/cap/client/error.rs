@@ -121,3 +121,34 @@ pub enum ResultError {
     #[error("the output does not have the expected type: {0}")]
     Decode(#[source] serde_json::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_nothing_is_heard_of_says_how_often_its_request_was_sent() {
+        let said = |requests| NoResult::Unheard { requests }.to_string();
+        assert!(said(0).contains(", because the bus was not reached: no worker"), "{}", said(0));
+        assert!(said(1).contains(", although its request was sent once: no worker"), "{}", said(1));
+        assert!(said(3).contains(", although its request was sent 3 times: no worker"), "{}", said(3));
+    }
+
+    #[test]
+    fn a_job_that_did_not_succeed_names_its_code_if_there_is_one() {
+        let said = |code| {
+            let result = JobResult {
+                job_id: "job-1".into(),
+                status: JobStatus::FAILED,
+                error_code_enum: code,
+                error_message: "no disk".into(),
+                ..JobResult::default()
+            };
+            JobError::of(&result).map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(said(ErrorCode::UNSPECIFIED), r#"the job job-1 is FAILED: "no disk""#);
+        let named = format!(r#"the job job-1 is FAILED: "no disk" ({:?})"#, ErrorCode::JOB_INVALID_INPUT);
+        assert_eq!(said(ErrorCode::JOB_INVALID_INPUT), named);
+        assert_eq!(JobError::of(&JobResult { status: JobStatus::SUCCEEDED, ..JobResult::default() }), None);
+    }
+}

@@ -150,13 +150,36 @@ impl Role for ClientRole {
     fn perform(_hub: &Arc<Hub<ClientRole>>, action: Action) {
         match action {
             Action::Wake(waker) => waker.wake(),
-            Action::Log(ClientEvent::Refused { subject, reason }) => {
-                warn!(subject = %Sanitized(&subject), error = %Sanitized(&reason), "a packet was refused");
-            }
-            Action::Log(ClientEvent::PrefixPair { .. }) => {
-                warn!("receivers disagree about the signature, because a map has a key that another key begins with");
-            }
-            Action::Log(_) => {}
+            Action::Log(event) => log(&event),
         }
+    }
+}
+
+fn log(event: &ClientEvent) {
+    match event {
+        ClientEvent::Refused { subject, reason } => {
+            warn!(subject = %Sanitized(subject), error = %Sanitized(reason), "a packet was refused");
+        }
+        ClientEvent::PrefixPair { .. } => {
+            warn!("receivers disagree about the signature, because a map has a key that another key begins with");
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_core::cap::Rejection;
+
+    use super::*;
+    use crate::io::logged::logged;
+
+    #[test]
+    fn packets_that_are_refused_or_disagreed_about_are_logged() {
+        let refused = ClientEvent::Refused { subject: Subject::JobResult, reason: Rejection::Unsigned };
+        let line = logged(|| log(&refused));
+        assert!(line.starts_with("WARN") && line.contains("sys.job.result") && line.contains("a packet was refused"));
+        let line = logged(|| log(&ClientEvent::PrefixPair { job: ClientJob::default() }));
+        assert!(line.starts_with("WARN") && line.contains("receivers disagree about the signature"), "{line}");
     }
 }

@@ -57,22 +57,31 @@ fn ask(hub: &Arc<Hub<RouterRole>>, job: RouterJob, check: PolicyCheck) {
 }
 
 fn report(hub: &Hub<RouterRole>, event: &RouterEvent, job: Option<&Reported>) {
+    log(event, job);
     let job_id = job.map(|job| job.job_id.as_str());
+    if let Some(on_event) = &hub.role.on_event
+        && catch_unwind(AssertUnwindSafe(|| on_event(event, job_id))).is_err()
+    {
+        error!("the function that is told of events has panicked");
+    }
+}
+
+fn log(event: &RouterEvent, job: Option<&Reported>) {
+    let job_id = job.map_or("", |job| &job.job_id);
     let (topic, submitter) = (job.map(|job| job.topic.as_str()), job.map(|job| job.submitter.as_str()));
-    let job_id_text = job_id.unwrap_or_default();
     match event {
-        RouterEvent::Accepted { .. } => info!(job_id = job_id_text, topic, submitter, "a job was accepted"),
-        RouterEvent::Approval { reason, .. } => info!(job_id = job_id_text, ?reason, "a person has to approve the job"),
+        RouterEvent::Accepted { .. } => info!(job_id, topic, submitter, "a job was accepted"),
+        RouterEvent::Approval { reason, .. } => info!(job_id, ?reason, "a person has to approve the job"),
         RouterEvent::Dispatched { worker, attempt, .. } => {
-            debug!(job_id = job_id_text, ?worker, attempt, "the job was sent to a worker");
+            debug!(job_id, ?worker, attempt, "the job was sent to a worker");
         }
-        RouterEvent::Running { worker, .. } => debug!(job_id = job_id_text, ?worker, "the job runs"),
-        RouterEvent::Retrying { reason, .. } => warn!(job_id = job_id_text, ?reason, "the job will be sent again"),
+        RouterEvent::Running { worker, .. } => debug!(job_id, ?worker, "the job runs"),
+        RouterEvent::Retrying { reason, .. } => warn!(job_id, ?reason, "the job will be sent again"),
         RouterEvent::Ended { status, .. } => {
-            info!(job_id = job_id_text, topic, submitter, ?status, "the job has ended");
+            info!(job_id, topic, submitter, ?status, "the job has ended");
         }
         RouterEvent::Conflict { ended, ignored, .. } => {
-            warn!(job_id = job_id_text, ?ended, ?ignored, "another result came for an ended job, and was ignored");
+            warn!(job_id, ?ended, ?ignored, "another result came for an ended job, and was ignored");
         }
         RouterEvent::WorkerJoined { worker } => info!(?worker, "a worker has announced itself"),
         RouterEvent::WorkerLost { worker } => warn!(?worker, "nothing is heard of a worker"),
@@ -94,9 +103,71 @@ fn report(hub: &Hub<RouterRole>, event: &RouterEvent, job: Option<&Reported>) {
         }
         _ => {}
     }
-    if let Some(on_event) = &hub.role.on_event
-        && catch_unwind(AssertUnwindSafe(|| on_event(event, job_id))).is_err()
-    {
-        error!("the function that is told of events has panicked");
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use nuncio_core::cap::{
+        ComponentId, JobStatus, RefusedByRouter, Subject, Unsignable, WorkerHandshakeRejectionReason,
+    };
+    use nuncio_core::time::Time;
+
+    use super::*;
+    use crate::io::logged::logged;
+
+    fn line(event: RouterEvent) -> String {
+        let job = Reported { job_id: "job-1".into(), topic: "job.echo".into(), submitter: "client-1".into() };
+        logged(|| log(&event, Some(&job)))
+    }
+
+    /// Fails unless the line has its level and all of the parts.
+    fn assert_logs(event: RouterEvent, level: &str, parts: &[&str]) {
+        let line = line(event);
+        assert!(line.starts_with(level) && parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+
+    #[test]
+    fn the_course_of_a_job_is_logged_with_its_id() {
+        let (job, worker) = (RouterJob::default(), ComponentId::new("worker-1").unwrap());
+        let names = ["job-1", "job.echo", "client-1"];
+        assert_logs(RouterEvent::Accepted { job }, "INFO", &[&names[..], &["a job was accepted"]].concat());
+        let ended = RouterEvent::Ended { job, status: JobStatus::TIMEOUT };
+        assert_logs(ended, "INFO", &[&names[..], &["the job has ended", "TIMEOUT"]].concat());
+        let approval = RouterEvent::Approval { job, reason: "it is risky".into() };
+        assert_logs(approval, "INFO", &["job-1", "a person has to approve the job", "it is risky"]);
+        let dispatched = RouterEvent::Dispatched { job, worker: Some(worker.clone()), attempt: 2 };
+        assert_logs(dispatched, "DEBUG", &["job-1", "the job was sent to a worker", "worker-1", "attempt=2"]);
+        let running = RouterEvent::Running { job, worker: worker.clone() };
+        assert_logs(running, "DEBUG", &["job-1", "the job runs", "worker-1"]);
+        let retrying = RouterEvent::Retrying { job, reason: "it was lost".into() };
+        assert_logs(retrying, "WARN", &["job-1", "the job will be sent again", "it was lost"]);
+        let conflict = RouterEvent::Conflict { job, ended: JobStatus::SUCCEEDED, ignored: JobStatus::FAILED };
+        assert_logs(conflict, "WARN", &["job-1", "another result", "SUCCEEDED", "FAILED"]);
+    }
+
+    #[test]
+    fn workers_and_their_trust_sessions_are_logged() {
+        let worker = ComponentId::new("worker-1").unwrap();
+        assert_logs(RouterEvent::WorkerJoined { worker: worker.clone() }, "INFO", &["worker-1", "has announced itself"]);
+        assert_logs(RouterEvent::WorkerLost { worker }, "WARN", &["worker-1", "nothing is heard"]);
+        let trusted =
+            AuthorityEvent::Trusted { worker: "worker-1".into(), expires_at: Time::default(), is_renewal: true };
+        assert_logs(RouterEvent::Trust(trusted), "INFO", &["worker-1", "has a trust session", "is_renewal=true"]);
+        let reason = WorkerHandshakeRejectionReason::default();
+        let rejected = AuthorityEvent::Rejected { worker: Some("worker-1".into()), reason };
+        assert_logs(RouterEvent::Trust(rejected), "WARN", &["worker-1", "was rejected"]);
+        assert_logs(RouterEvent::Trust(AuthorityEvent::Dropped), "DEBUG", &["got no answer"]);
+    }
+
+    #[test]
+    fn packets_that_are_not_taken_or_not_sent_are_logged_with_their_subject() {
+        let subject = Subject::JobResult;
+        let refused = RouterEvent::Refused { subject: subject.clone(), reason: RefusedByRouter::Misplaced("heartbeat") };
+        assert_logs(refused, "WARN", &["sys.job.result", "a packet was refused", "a heartbeat does not belong"]);
+        let unsendable = RouterEvent::Unsendable { subject: subject.clone(), reason: Unsignable::Kind };
+        assert_logs(unsendable, "ERROR", &["sys.job.result", "a packet was not sent", "not of the kind"]);
+        let pair = RouterEvent::PrefixPair { subject };
+        assert_logs(pair, "WARN", &["sys.job.result", "receivers disagree about the signature"]);
     }
 }

@@ -65,3 +65,89 @@ fn count(hook: impl FnOnce()) {
         error!("a metrics hook has panicked");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use nuncio_core::cap::{RefusedPacket, Subject, TrustFailure, Unsignable, WorkerJob};
+    use nuncio_core::time::Time;
+
+    use super::*;
+    use crate::io::logged::logged;
+    use crate::io::sync::lock;
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Metrics for Told {
+        fn job_completed(&self, job_id: &str, topic: &str, _took: Duration, status: JobStatus) {
+            lock(&self.0).push(format!("completed {job_id} {topic} {status:?}"));
+        }
+
+        fn job_failed(&self, job_id: &str, topic: &str, message: &str) {
+            lock(&self.0).push(format!("failed {job_id} {topic} {message}"));
+        }
+
+        fn heartbeat_sent(&self, _worker_id: &str) {
+            panic!("the hook is broken");
+        }
+    }
+
+    fn ids() -> Ids {
+        Ids {
+            job_id: "job-1".into(),
+            trace_id: "trace-1".into(),
+            topic: "job.echo".into(),
+            sender_id: "client-1".into(),
+        }
+    }
+
+    /// Fails unless the line has its level and all of the parts.
+    fn assert_logs(line: &str, level: &str, parts: &[&str]) {
+        assert!(line.starts_with(level) && parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_logged_and_counted() {
+        let told = Told::default();
+        let ended = |status, message: &str| {
+            let report = Report::Ended { ids: ids(), status, message: message.into(), took: Duration::from_secs(1) };
+            logged(|| super::report(&told, "worker-1", report))
+        };
+        let names = ["job-1", "trace-1", "job.echo", "client-1"];
+        assert_logs(&ended(JobStatus::SUCCEEDED, ""), "INFO", &[&names[..], &["the job has succeeded"]].concat());
+        let failed = ended(JobStatus::FAILED, "no disk");
+        assert_logs(&failed, "WARN", &[&names[..], &["the job has not succeeded", "FAILED", "no disk"]].concat());
+        let expected = ["completed job-1 job.echo SUCCEEDED", "completed job-1 job.echo FAILED"];
+        assert_eq!(*lock(&told.0), [expected[0], expected[1], "failed job-1 job.echo no disk"]);
+    }
+
+    #[test]
+    fn a_hook_that_panics_is_logged() {
+        let line = logged(|| report(&Told::default(), "worker-1", Report::Heartbeat));
+        assert_logs(&line, "ERROR", &["a metrics hook has panicked"]);
+    }
+
+    #[test]
+    fn what_a_worker_tells_is_logged() {
+        let (job, subject) = (WorkerJob::default(), Subject::JobResult);
+        let line = |event| logged(|| log(&event, Some(&ids())));
+        let refused = WorkerEvent::Refused { subject: subject.clone(), reason: RefusedPacket::NotTrusted };
+        assert_logs(&line(refused), "WARN", &["sys.job.result", "a packet was refused", "takes no jobs"]);
+        let unsendable = WorkerEvent::Unsendable { subject: subject.clone(), reason: Unsignable::Kind };
+        assert_logs(&line(unsendable), "ERROR", &["sys.job.result", "a packet was not sent", "not of the kind"]);
+        let pair = WorkerEvent::PrefixPair { subject };
+        assert_logs(&line(pair), "WARN", &["sys.job.result", "receivers disagree about the signature"]);
+        let retried = WorkerEvent::Retried { job, failures: 2, message: "no disk".into() };
+        assert_logs(&line(retried), "WARN", &["job-1", "trace-1", "failures=2", "no disk", "another one follows"]);
+        let recovered = WorkerEvent::Recovered { job };
+        assert_logs(&line(recovered), "INFO", &["job-1", "trace-1", "the output is stored already"]);
+        let trusted = WorkerEvent::Trusted { expires_at: Time::default(), is_renewal: true };
+        assert_logs(&line(trusted), "INFO", &["the scheduler trusts the worker", "is_renewal=true"]);
+        let failed = WorkerEvent::TrustFailed { reason: TrustFailure::Transport("no answer".into()) };
+        assert_logs(&line(failed), "WARN", &["could not prove itself", "no answer"]);
+        assert_logs(&line(WorkerEvent::TrustExpired), "WARN", &["has expired"]);
+    }
+}
