@@ -3,6 +3,7 @@
 
 use nuncio_tokio::arcp::{BuildError, Client, ErrorCode, FinalStatus, JobContext, Server, Submit};
 use nuncio_tokio::auth::StaticTokens;
+use nuncio_tokio::cap;
 use serde_json::Value;
 
 #[test]
@@ -29,4 +30,26 @@ async fn jobs_fail_when_the_agents_runtime_shuts_down() {
     assert_eq!(fault.known(), Some(ErrorCode::InternalError));
     let mut job = client.submit(&Submit::new("forever")).await.unwrap();
     assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
+}
+
+#[tokio::test]
+async fn jobs_of_cap_fail_and_can_be_tried_again_when_the_runtime_of_the_handlers_shuts_down() {
+    let handlers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (bus, store) = (cap::MemoryBus::new(), cap::MemoryStore::new());
+    let router = cap::Router::builder().configure(|config| config.redispatches = 0).start(bus.another()).unwrap();
+    let forever = |ctx: cap::JobContext, (): ()| async move {
+        ctx.progress(1).await?;
+        std::future::pending::<Result<(), cap::Failure>>().await
+    };
+    let worker = cap::Worker::builder().job("job.forever", forever).job_runtime(handlers.handle().clone());
+    let worker = worker.start(bus.another(), store.clone()).unwrap();
+    router.ready().await.unwrap();
+    worker.ready().await.unwrap();
+    let client = cap::Client::builder().connect(bus, store).unwrap();
+    let mut job = client.submit(cap::Submit::new("job.forever")).await.unwrap();
+    assert!(job.progress().next().await.is_some());
+    handlers.shutdown_background();
+    let result = job.outcome().await.unwrap();
+    assert_eq!(result.error_message, "the handler was stopped before it had finished");
+    assert_ne!(result.status, cap::JobStatus::SUCCEEDED);
 }

@@ -1,6 +1,6 @@
 //! When a bus is connected, and when a component is ready.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -40,6 +40,18 @@ fn a_connection_that_breaks_off_is_tried_again() {
         let bus = NatsBus::connect(options).await.unwrap();
         assert!(matches!(bus.state(), BusState::Connected(_)));
         drop((bus, serving.join()));
+    });
+}
+
+#[test]
+fn a_bus_that_is_dropped_closes_its_connection() {
+    within(async {
+        let (options, serving) = server("PONG\r\n");
+        let bus = NatsBus::connect(options).await.unwrap();
+        let mut stream = serving.join().unwrap();
+        drop(bus);
+        let ended = smol::unblock(move || stream.read_to_end(&mut Vec::new()));
+        ended.await.unwrap();
     });
 }
 

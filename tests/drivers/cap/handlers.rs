@@ -197,6 +197,62 @@ fn no_more_handlers_run_than_there_are_slots() {
 }
 
 #[test]
+fn a_worker_says_how_many_jobs_run_and_wait() {
+    within(async {
+        let net = Net::new().await;
+        let (go_on, wait) = smol::channel::unbounded::<()>();
+        let gate = move |_: JobContext, (): ()| {
+            let wait = wait.clone();
+            async move { Ok(wait.recv().await?) }
+        };
+        let (worker, _) = net.worker(Worker::builder().parallel(1).job("job.gate", gate)).await;
+        assert_eq!((worker.running(), worker.queued()), (0, 0));
+        let (client, _) = net.client();
+        let mut jobs = Vec::new();
+        for _ in 0..3 {
+            jobs.push(client.submit(Submit::new("job.gate")).await.unwrap());
+        }
+        while (worker.running(), worker.queued()) != (1, 2) {
+            smol::future::yield_now().await;
+        }
+        for mut job in jobs {
+            go_on.send(()).await.unwrap();
+            job.result::<()>().await.unwrap();
+        }
+        while (worker.running(), worker.queued()) != (0, 0) {
+            smol::future::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_handler_sees_that_its_job_was_cancelled() {
+    within(async {
+        let net = Net::new().await;
+        let (tell, told) = smol::channel::unbounded();
+        let handler = move |ctx: JobContext, (): ()| {
+            let tell = tell.clone();
+            async move {
+                let before = (ctx.is_cancelled(), ctx.cancellation().is_cancelled());
+                ctx.progress(1).await?;
+                ctx.cancellation().cancelled().await;
+                ctx.cancelled().await;
+                let after = (ctx.is_cancelled(), ctx.cancellation().is_cancelled());
+                tell.send([before, after]).await?;
+                Ok(())
+            }
+        };
+        let (_worker, _) = net.worker(Worker::builder().job("job.wait", handler)).await;
+        let (client, _) = net.client();
+        let mut job = client.submit(Submit::new("job.wait")).await.unwrap();
+        job.progress().next().await.unwrap();
+        job.cancel("no longer needed").unwrap();
+        assert_eq!(told.recv().await.unwrap(), [(false, false), (true, true)]);
+        assert_eq!(job.outcome().await.unwrap().status, JobStatus::CANCELLED);
+    });
+}
+
+#[test]
 fn a_request_that_comes_again_is_answered_and_not_run_again() {
     within(async {
         use super::cap::Bus as _;

@@ -151,6 +151,83 @@ fn requests_are_answered_or_told_that_there_is_no_subscriber() {
 }
 
 #[test]
+fn requests_are_answered_in_any_order() {
+    within(async {
+        let site = Site::new().await;
+        let (bus, server) = (site.connect().await, site.connect().await);
+        let mut asked = server.subscribe("job.echo", None).await.unwrap();
+        server.flush().await.unwrap();
+        let answers = async {
+            let mut requests = Vec::new();
+            for _ in 0..3 {
+                requests.push(next(&mut asked).await);
+            }
+            for request in requests.into_iter().rev() {
+                let answer = Message { subject: request.reply.unwrap(), reply: None, payload: request.payload };
+                server.publish(answer).await.unwrap();
+            }
+        };
+        let ask = |payload: &'static str| {
+            let bus = &bus;
+            async move { assert_eq!(bus.request("job.echo", payload.into(), LONG).await.unwrap().payload, payload) }
+        };
+        let requests = futures_lite::future::zip(ask("a"), futures_lite::future::zip(ask("b"), ask("c")));
+        futures_lite::future::zip(answers, requests).await;
+    });
+}
+
+#[test]
+fn a_subscription_that_is_dropped_ends_no_other() {
+    within(async {
+        let site = Site::new().await;
+        let bus = site.connect().await;
+        let (first, mut second) = (bus.subscribe("a", None).await.unwrap(), bus.subscribe("b", None).await.unwrap());
+        drop(first);
+        bus.flush().await.unwrap();
+        assert_eq!(bus.request("a", "x".into(), LONG).await, Err(BusError::NoResponders("a".to_owned())));
+        site.bus.publish(message("b", "1")).await.unwrap();
+        assert_eq!(next(&mut second).await.payload, "1");
+    });
+}
+
+#[test]
+fn messages_that_a_subscriber_does_not_read_are_dropped_and_counted() {
+    within(async {
+        let site = Site::new().await;
+        let mut options = NatsOptions::new(site.server.nats_url()).unwrap();
+        options.subscription_messages = 2;
+        let bus = NatsBus::connect(options).await.unwrap();
+        let mut unread = bus.subscribe("a", None).await.unwrap();
+        bus.flush().await.unwrap();
+        assert_eq!(bus.dropped(), 0);
+        for number in 0..20 {
+            site.bus.publish(message("a", &number.to_string())).await.unwrap();
+        }
+        // How many of them wait on their way differs by driver.
+        while bus.dropped() < 2 {
+            smol::future::yield_now().await;
+        }
+        assert_eq!(next(&mut unread).await.payload, "0", "the newest ones are dropped");
+    });
+}
+
+#[test]
+fn a_worker_runs_on_the_thread_of_its_bus() {
+    within(async {
+        let site = Site::new().await;
+        let thread = |_: JobContext, (): ()| async { Ok(std::thread::current().name().map(str::to_owned)) };
+        let router = Router::builder().start(site.bus.another()).unwrap();
+        router.ready().await.unwrap();
+        let worker = Worker::builder().nonblocking_job("job.where", thread);
+        let worker = worker.start(std::sync::Arc::new(site.connect().await), site.store.clone()).unwrap();
+        worker.ready().await.unwrap();
+        let client = Client::builder().connect(site.bus.another(), site.store.clone()).unwrap();
+        let mut job = client.submit(Submit::new("job.where")).await.unwrap();
+        assert_eq!(job.result::<Option<String>>().await.unwrap().as_deref(), Some("nuncio-nats"));
+    });
+}
+
+#[test]
 fn a_subscriber_that_does_not_read_delays_no_other() {
     within(async {
         let site = Site::new().await;

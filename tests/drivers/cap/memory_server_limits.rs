@@ -115,6 +115,27 @@ fn is_accepted(nats: &mut Raw) -> bool {
 }
 
 #[test]
+fn a_client_of_the_store_is_told_how_many_keys_are_there_and_removed() {
+    within(async {
+        let site = Site::new(|_| {}).await;
+        let mut redis = site.redis();
+        for (command, reply) in [
+            ("SET a 1", "+OK"),
+            ("SET b 2", "+OK"),
+            ("EXISTS a none b", ":2"),
+            ("DEL a none b", ":2"),
+            ("EXISTS a", ":0"),
+            ("DEL a", ":0"),
+        ] {
+            let words: Vec<&str> = command.split(' ').collect();
+            let parts: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+            redis.send(&format!("*{}\r\n{parts}", words.len()));
+            assert_eq!(redis.line().trim_end(), reply, "{command}");
+        }
+    });
+}
+
+#[test]
 fn a_client_with_too_many_subscriptions_is_closed() {
     within(async {
         let site = Site::new(|limits| limits.subscriptions = 2).await;

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::cap::testing::{HandlerTest, Recorder};
 use super::cap::{
-    BlobStore as _, Client, JobContext, MemoryBus, MemoryServer, MemoryStore, NatsBus, NatsOptions, Next, RedisOptions,
-    RedisStore, Router, Submit, Worker,
+    BlobStore as _, Bus as _, Client, JobContext, MemoryBus, MemoryServer, MemoryStore, Message, NatsBus, NatsOptions,
+    Next, RedisOptions, RedisStore, Router, Submit, Worker,
 };
 use crate::on::within;
 
@@ -17,7 +17,8 @@ fn shown(value: impl std::fmt::Debug) -> String {
 fn nodes_and_their_builders_show_their_ids() {
     within(async {
         let (bus, store) = (MemoryBus::new(), MemoryStore::new());
-        let (worker, client, router) = (Worker::builder().id("w"), Client::builder().id("c"), Router::builder().id("r"));
+        let (worker, client, router) =
+            (Worker::builder().id("w"), Client::builder().id("c"), Router::builder().id("r"));
         assert_eq!(shown(&worker), r#"WorkerBuilder { id: Some("w"), .. }"#);
         assert_eq!(shown(&client), r#"ClientBuilder { id: Some("c"), .. }"#);
         assert_eq!(shown(&router), r#"RouterBuilder { id: Some("r"), .. }"#);
@@ -79,5 +80,27 @@ fn buses_and_stores_show_their_state() {
         let store = RedisStore::new(RedisOptions::new(redis).unwrap()).unwrap();
         assert!(shown(&store).starts_with("RedisStore {"), "{store:?}");
         assert_eq!(shown(Recorder::new(&MemoryBus::new()).unwrap()), "Recorder { messages: 0, .. }");
+    });
+}
+
+#[test]
+fn a_recorder_keeps_what_is_published_and_a_test_cancels_its_handler() {
+    within(async {
+        let bus = MemoryBus::new();
+        let mut recorder = Recorder::new(&bus).unwrap();
+        for (subject, payload) in [("job.a", "1"), ("job.b", "2"), ("job.a", "3"), ("job.b", "4")] {
+            let message = Message { subject: subject.into(), reply: None, payload: payload.into() };
+            bus.publish(message).await.unwrap();
+        }
+        assert_eq!(recorder.next("job.b").await.unwrap().payload, "2");
+        assert_eq!(shown(&recorder), "Recorder { messages: 2, .. }");
+        let payloads: Vec<_> = recorder.messages().iter().map(|message| message.payload.clone()).collect();
+        assert_eq!(payloads, ["1", "2", "3", "4"]);
+
+        let handler = |ctx: JobContext, (): ()| async move { Ok(ctx.is_cancelled()) };
+        let (quiet, cancelled) = (HandlerTest::new(handler), HandlerTest::new(handler));
+        cancelled.cancellation().cancel();
+        assert_eq!(quiet.run(&()).await.output.unwrap(), false);
+        assert_eq!(cancelled.run(&()).await.output.unwrap(), true);
     });
 }

@@ -18,15 +18,16 @@ use crate::on::within;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A connection that breaks while the first request to a worker is published.
+/// A connection that breaks while the first message with such a subject is published.
 struct Breaking {
     inner: MemoryBus,
+    at: &'static str,
     has_broken: AtomicBool,
 }
 
 impl Bus for Breaking {
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
-        if message.subject.starts_with("job.") && !self.has_broken.swap(true, Ordering::SeqCst) {
+        if message.subject.starts_with(self.at) && !self.has_broken.swap(true, Ordering::SeqCst) {
             self.inner.cut();
             self.inner.restore();
             return Box::pin(std::future::ready(Err(BusError::Disconnected("it broke".to_owned()))));
@@ -68,12 +69,29 @@ fn a_request_that_a_lost_connection_has_interrupted_is_published_on_the_next_one
         worker.ready().await.unwrap();
         // The router itself would send it again in an hour.
         let patient = Router::builder().configure(|config| config.dispatch_timeout = Duration::from_hours(1));
-        let breaking = Breaking { inner: bus.another(), has_broken: AtomicBool::new(false) };
+        let breaking = Breaking { inner: bus.another(), at: "job.", has_broken: AtomicBool::new(false) };
         let router = patient.start(Arc::new(breaking)).unwrap();
         router.ready().await.unwrap();
         let client = Client::builder().configure(|config| config.resubmissions = 0).connect(bus.another(), store);
         let mut job = client.unwrap().submit(Submit::new("job.echo").input("hello")).await.unwrap();
         assert_eq!(job.result::<String>().await.unwrap(), "hello");
+    });
+}
+
+/// The client itself submits a job again on the next connection.
+#[test]
+fn a_job_whose_submission_a_lost_connection_has_interrupted_is_submitted_once() {
+    within(async {
+        let bus = MemoryBus::new();
+        let witness = bus.another();
+        let mut submitted = witness.subscribe("sys.job.submit", None).await.unwrap();
+        let breaking = Breaking { inner: bus.another(), at: "sys.job.submit", has_broken: AtomicBool::new(false) };
+        let client = Client::builder().connect(Arc::new(breaking), MemoryStore::new()).unwrap();
+        client.ready().await.unwrap();
+        let _job = client.submit(Submit::new("job.echo")).await.unwrap();
+        assert!(submitted.next().await.is_some());
+        client.ready().await.unwrap();
+        assert!(poll_once(submitted.next()).await.is_none());
     });
 }
 

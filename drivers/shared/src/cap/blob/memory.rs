@@ -181,6 +181,18 @@ mod tests {
     }
 
     #[test]
+    fn blobs_whose_time_is_over_are_removed_once_their_room_is_needed() {
+        block_on(async {
+            let store = MemoryStore::with_capacity(10);
+            store.set("a", "1234".into(), Some(Duration::ZERO)).await.unwrap();
+            store.set("b", "1234".into(), None).await.unwrap();
+            assert_eq!(store.bytes_held(), 10, "there is room for both");
+            store.set("c", "".into(), None).await.unwrap();
+            assert_eq!(store.bytes_held(), 6);
+        });
+    }
+
+    #[test]
     fn a_full_store_refuses_a_blob_unless_others_are_over() {
         block_on(async {
             let store = MemoryStore::with_capacity(10);

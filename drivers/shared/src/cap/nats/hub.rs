@@ -410,3 +410,7 @@ impl Inner {
 fn converted(message: NatsMessage) -> Message {
     Message { subject: message.subject, reply: message.reply, payload: message.payload }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

@@ -96,6 +96,17 @@ mod tests {
     }
 
     #[test]
+    fn servers_are_tried_in_turn() {
+        let mut pool = pool("a,b,c");
+        let mut hosts = || -> Vec<String> { (0..3).map(|_| pool.next().0.host).collect() };
+        let round = hosts();
+        assert_eq!(hosts(), round);
+        let mut sorted = round;
+        sorted.sort();
+        assert_eq!(sorted, ["a", "b", "c"]);
+    }
+
+    #[test]
     fn a_connection_that_lasts_ends_the_pauses() {
         let mut pool = pool("a");
         let made = crate::io::clock::monotonic();

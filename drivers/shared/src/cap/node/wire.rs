@@ -121,3 +121,49 @@ impl Wire {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::{block_on, poll_once};
+
+    use super::*;
+
+    fn reply(number: usize) -> Order {
+        Order::Reply { to: number.to_string(), bytes: Bytes::new() }
+    }
+
+    #[test]
+    fn there_is_room_for_a_number_of_orders() {
+        block_on(async {
+            let wire = Wire::default();
+            for number in 1..ROOM {
+                wire.push(reply(number));
+            }
+            assert!(poll_once(wire.room()).await.is_some());
+            wire.push(reply(ROOM));
+            assert!(poll_once(wire.room()).await.is_none());
+            wire.next().await;
+            wire.done(None);
+            assert!(poll_once(wire.room()).await.is_some());
+        });
+    }
+
+    #[test]
+    fn an_order_that_is_put_back_is_the_next_one_and_none_is_kept_that_means_nothing_any_more() {
+        block_on(async {
+            let wire = Wire::default();
+            (1..=3).for_each(|number| wire.push(reply(number)));
+            let first = wire.next().await;
+            assert!(poll_once(wire.idle()).await.is_none());
+            wire.done(Some(first));
+            wire.retain(|order| !matches!(order, Order::Reply { to, .. } if to == "2"));
+            for expected in ["1", "3"] {
+                let order = wire.next().await;
+                assert!(matches!(&order, Order::Reply { to, .. } if to == expected), "{order:?}");
+                assert!(poll_once(wire.idle()).await.is_none(), "it is being carried out");
+                wire.done(None);
+            }
+            assert!(poll_once(wire.idle()).await.is_some());
+        });
+    }
+}

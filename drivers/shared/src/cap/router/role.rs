@@ -149,7 +149,11 @@ mod tests {
     #[test]
     fn workers_and_their_trust_sessions_are_logged() {
         let worker = ComponentId::new("worker-1").unwrap();
-        assert_logs(RouterEvent::WorkerJoined { worker: worker.clone() }, "INFO", &["worker-1", "has announced itself"]);
+        assert_logs(
+            RouterEvent::WorkerJoined { worker: worker.clone() },
+            "INFO",
+            &["worker-1", "has announced itself"],
+        );
         assert_logs(RouterEvent::WorkerLost { worker }, "WARN", &["worker-1", "nothing is heard"]);
         let trusted =
             AuthorityEvent::Trusted { worker: "worker-1".into(), expires_at: Time::default(), is_renewal: true };
@@ -163,7 +167,8 @@ mod tests {
     #[test]
     fn packets_that_are_not_taken_or_not_sent_are_logged_with_their_subject() {
         let subject = Subject::JobResult;
-        let refused = RouterEvent::Refused { subject: subject.clone(), reason: RefusedByRouter::Misplaced("heartbeat") };
+        let refused =
+            RouterEvent::Refused { subject: subject.clone(), reason: RefusedByRouter::Misplaced("heartbeat") };
         assert_logs(refused, "WARN", &["sys.job.result", "a packet was refused", "a heartbeat does not belong"]);
         let unsendable = RouterEvent::Unsendable { subject: subject.clone(), reason: Unsignable::Kind };
         assert_logs(unsendable, "ERROR", &["sys.job.result", "a packet was not sent", "not of the kind"]);

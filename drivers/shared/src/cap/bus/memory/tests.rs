@@ -6,6 +6,7 @@ use futures_lite::StreamExt as _;
 use futures_lite::future::{block_on, poll_once};
 
 use super::*;
+use crate::io::logged::logged;
 
 fn message(subject: &str, text: &str) -> Message {
     Message { subject: subject.to_owned(), reply: None, payload: Bytes::copy_from_slice(text.as_bytes()) }
@@ -55,9 +56,11 @@ fn a_full_buffer_drops_messages_and_counts_them() {
     block_on(async {
         let bus = MemoryBus::with_capacity(2);
         let mut slow = bus.subscribe("a", None).await.unwrap();
-        for text in ["1", "2", "3"] {
-            bus.publish(message("a", text)).await.unwrap();
-        }
+        let publish = |text| logged(|| block_on(bus.publish(message("a", text))).unwrap());
+        assert_eq!((publish("1"), publish("2")), (String::new(), String::new()));
+        assert_eq!(bus.dropped(), 0);
+        let logs = publish("3");
+        assert!(logs.starts_with("WARN") && logs.contains("its subscriber is too slow"), "{logs}");
         assert_eq!(bus.dropped(), 1);
         assert_eq!(waiting(&mut slow).await, ["1", "2"]);
     });
