@@ -46,7 +46,11 @@ fn a_handler_sees_the_request() {
     within(async {
         let net = Net::new().await;
         let tell = |ctx: JobContext, _: Value| async move {
-            assert!(ctx.deadline().is_some() && ctx.time_left() <= Some(Duration::from_mins(1)));
+            assert!(
+                ctx.deadline().is_some()
+                    && ctx.time_left() <= Some(Duration::from_mins(1))
+                    && ctx.time_left() > Some(Duration::ZERO)
+            );
             Ok(json!([ctx.job_id(), ctx.trace_id(), ctx.topic(), ctx.sender(), ctx.labels(), ctx.env(), ctx.attempt()]))
         };
         let (_worker, _) = net.worker(Worker::builder().job("job.tell", tell)).await;

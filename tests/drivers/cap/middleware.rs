@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_lite::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::cap::{Failure, JobContext, JobStatus, Metrics, Next, Submit, Worker};
@@ -113,5 +114,35 @@ fn metrics_are_told_of_every_job_and_heartbeat() {
             "failed job-2 job.check bad",
         ];
         assert_eq!(told, expected);
+    });
+}
+
+#[test]
+fn the_jobs_of_a_worker_that_is_dropped_are_not_counted_as_ended() {
+    within(async {
+        let net = Net::new().await;
+        let told = Told::default();
+        let (keep, dropped) = smol::channel::bounded::<()>(1);
+        let hang = move |ctx: JobContext, (): ()| {
+            let keep = keep.clone();
+            async move {
+                ctx.progress(1).await?;
+                std::future::pending::<()>().await;
+                drop(keep);
+                Ok(())
+            }
+        };
+        let (worker, _) = net.worker(Worker::builder().metrics(told.clone()).job("job.hang", hang)).await;
+        let (client, _) = net.client();
+        let mut job = client.submit(Submit::new("job.hang").job_id("job-1")).await.unwrap();
+        job.progress().next().await.unwrap();
+        drop(worker);
+        assert!(dropped.recv().await.is_err(), "the handler is dropped");
+        for _ in 0..100 {
+            smol::future::yield_now().await;
+        }
+        let mut told = told.0.lock().unwrap().clone();
+        told.retain(|each| !each.starts_with("heartbeat"));
+        assert_eq!(told, ["received job-1 job.hang"]);
     });
 }

@@ -142,6 +142,8 @@ fn s14_a_router_keeps_the_sessions_of_its_workers_over_a_restart() {
         assert_eq!(job.result::<String>().await.unwrap(), "two");
         assert!(trusted.is_empty(), "the worker did not have to prove itself again");
 
+        assert!(router.revoke_session("worker-1"));
+        assert!(!router.revoke_session("worker-1"));
         assert!(router.revoke("worker-1"));
         assert!(!router.revoke_session("worker-1"));
         assert!(router.workers().is_empty());
@@ -158,6 +160,19 @@ fn s14_a_worker_that_is_enrolled_later_is_trusted() {
         let _worker = pool.worker(WorkerTrust::Enforce(Arc::new(pool.trust())));
         assert_eq!(trusted.recv().await.unwrap(), "worker-1");
         assert!(router.enroll("a worker", pool.enrollment()).is_err(), "the name is not valid");
+    });
+}
+
+#[test]
+fn s14_a_worker_needs_no_session_where_they_are_optional() {
+    within(async {
+        let pool = Pool::new();
+        let (tell, _trusted) = smol::channel::unbounded();
+        let _router = pool.router_of(pool.sessions().optional(), MemoryRecords::default(), tell).await;
+        let worker = pool.worker(WorkerTrust::Off);
+        worker.ready().await.unwrap();
+        let mut job = pool.client().submit(Submit::new("job.echo").input("one")).await.unwrap();
+        assert_eq!(job.result::<String>().await.unwrap(), "one");
     });
 }
 

@@ -187,6 +187,8 @@ mod tests {
             store.set("a", "1234".into(), Some(Duration::ZERO)).await.unwrap();
             store.set("b", "1234".into(), None).await.unwrap();
             assert_eq!(store.bytes_held(), 10, "there is room for both");
+            store.set("b", "4321".into(), None).await.unwrap();
+            assert_eq!(store.bytes_held(), 10, "it takes the room of what it replaces");
             store.set("c", "".into(), None).await.unwrap();
             assert_eq!(store.bytes_held(), 6);
         });

@@ -171,8 +171,27 @@ fn log(event: &ClientEvent) {
 mod tests {
     use nuncio_core::cap::Rejection;
 
+    use std::time::Duration;
+
+    use nuncio_core::cap::{ClientConfig, JobRequest};
+
     use super::*;
+    use crate::cap::node::bare;
+    use crate::io::clock::Clock;
     use crate::io::logged::logged;
+
+    #[test]
+    fn the_deadline_is_that_of_the_machine() {
+        let (clock, (id, reading, verifier)) = (Clock::start(), bare::identity("client-1"));
+        let machine = Client::new(ClientConfig::new(id, reading, verifier), [1; 32], clock.now());
+        let hub = bare::hub(ClientState::new(machine), clock);
+        hub.run(State::connected);
+        assert_eq!(bare::deadline(&hub), None, "nothing is awaited");
+        let request = JobRequest { job_id: "job-1".into(), topic: "job.echo".into(), ..JobRequest::default() };
+        hub.run(|state, now| state.machine.submit(now, request, "", Some(Duration::from_secs(5))))
+            .expect("it is valid");
+        assert!(bare::deadline(&hub).is_some_and(|at| at <= clock.now().plus_secs(5)));
+    }
 
     #[test]
     fn packets_that_are_refused_or_disagreed_about_are_logged() {

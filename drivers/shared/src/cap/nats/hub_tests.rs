@@ -113,6 +113,29 @@ fn requests_have_answers_of_their_own_and_those_that_are_given_up_none() {
 }
 
 #[test]
+fn the_writer_is_woken_for_answers_to_pings_and_for_nothing_else_that_is_read() {
+    let hub = hub(NatsConfig::default());
+    assert_eq!(hub.poll_timeout(), Some(NOW.plus(NatsConfig::default().ping_interval)));
+    receive(&hub, b"+OK\r\n");
+    assert!(poll(hub.wanted.notified()).is_pending());
+    receive(&hub, b"PING\r\n");
+    assert!(poll(hub.wanted.notified()).is_ready());
+}
+
+#[test]
+fn a_subscription_is_ended_at_the_server_and_not_begun_again() {
+    let hub = hub(NatsConfig::default());
+    let Poll::Ready(Ok((first, _))) = poll(hub.subscribe("a", None)) else { panic!("there is room") };
+    let Poll::Ready(Ok((second, _))) = poll(hub.subscribe("b", Some("group"))) else { panic!("there is room") };
+    hub.unsubscribe(first);
+    assert_eq!(output(&hub), format!("SUB a {first}\r\nSUB b group {second}\r\nUNSUB {first}\r\n"));
+    hub.disconnected("it broke");
+    assert_eq!(poll(hub.publish(&message("x"))), Poll::Ready(Err(BusError::Disconnected("it broke".to_owned()))));
+    hub.connected(link(NatsConfig::default()));
+    assert_eq!(output(&hub), format!("SUB b group {second}\r\n"));
+}
+
+#[test]
 fn commands_are_refused_while_the_bus_is_being_closed() {
     let hub = hub(NatsConfig::default());
     hub.close();

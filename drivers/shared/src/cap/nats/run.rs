@@ -83,9 +83,7 @@ impl<D: Driver> Runner<D> {
     async fn connect(&mut self) -> Option<Result<Connection, NatsError>> {
         let (server, pause) = self.pool.next();
         let attempt = async {
-            if !pause.is_zero() {
-                sleep(&*self.thread, pause).await;
-            }
+            sleep(&*self.thread, pause).await;
             Some(self.connector.connect(&self.thread, self.hub.clock, server).await)
         };
         or(attempt, async {

@@ -229,9 +229,12 @@ mod tests {
         for _ in 0..=MAX_OVERTAKEN {
             push(&inboxes[1], "progress");
         }
-        let taken = taken(&inputs);
-        assert_eq!(taken.iter().position(|subject| subject == "result"), Some(MAX_OVERTAKEN));
-        assert_eq!(taken.len(), MAX_OVERTAKEN + 2);
+        let first = taken(&inputs);
+        assert_eq!(first.iter().position(|subject| subject == "result"), Some(MAX_OVERTAKEN));
+        assert_eq!(first.len(), MAX_OVERTAKEN + 2);
+        push(&inboxes[0], "next result");
+        push(&inboxes[1], "progress");
+        assert_eq!(taken(&inputs), ["progress", "next result"], "the next result waits for progress again");
     }
 
     /// A message of an earlier subscription arrives while a later one is asked.

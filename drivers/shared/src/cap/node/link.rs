@@ -169,3 +169,84 @@ fn pass<R: Role>(hub: &Arc<Hub<R>>, subject: &Subject, received: Received) {
 async fn keep_time<R: Role>(hub: Arc<Hub<R>>) {
     watch_deadlines(&*hub.io, &hub.clock, &hub.timer, || hub.arm(), || R::expire(&hub)).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+    use nuncio_core::time::Time;
+
+    use super::*;
+    use crate::cap::MemoryBus;
+    use crate::cap::bus::Acknowledge;
+    use crate::cap::node::hub::Outputs;
+    use crate::io::by_hand::ByHand;
+    use crate::io::clock::Clock;
+
+    struct Counting;
+
+    impl Role for Counting {
+        type State = Count;
+
+        fn perform(_: &Arc<Hub<Counting>>, (): ()) {}
+    }
+
+    /// Counts the heartbeats that it receives.
+    #[derive(Default)]
+    struct Count {
+        wants_subscription: bool,
+        received: u64,
+    }
+
+    impl State for Count {
+        type Action = ();
+
+        fn connected(&mut self, _: Time) {
+            self.wants_subscription = true;
+        }
+
+        fn disconnected(&mut self, _: Time) {}
+
+        fn survives(_: &Order) -> bool {
+            false
+        }
+
+        fn closed(&mut self, _: Time) {}
+
+        fn receive(&mut self, _: Time, _: &Subject, _: &Message, _: Option<Box<dyn Acknowledge>>) {
+            self.received += 1;
+        }
+
+        fn wall_set(&mut self, _: Time, _: Time) {}
+
+        fn expire(&mut self, _: Time) {}
+
+        fn deadline(&self) -> Option<Time> {
+            None
+        }
+
+        fn dispatch(&mut self, _: Time, outputs: &mut Outputs<'_, ()>) {
+            if std::mem::take(&mut self.wants_subscription) {
+                outputs.order(Order::Subscribe { subject: Subject::Heartbeat, manner: Manner::Alone });
+            }
+        }
+    }
+
+    #[test]
+    fn other_tasks_have_their_turn_after_a_number_of_messages() {
+        let (io, bus) = (Arc::new(ByHand::default()), MemoryBus::new());
+        let (thread, on) = (Arc::clone(&io) as Arc<dyn Io>, Arc::new(bus.clone()));
+        let hub = Hub::new(Counting, Count::default(), Clock::start(), on, thread);
+        start(&hub);
+        for _ in 0..5 {
+            io.poll();
+        }
+        for _ in 0..TURN * 2 + 1 {
+            let heartbeat = Message { subject: Subject::Heartbeat.to_string(), ..Message::default() };
+            block_on(bus.publish(heartbeat)).expect("the bus is there");
+        }
+        for expected in [TURN, TURN * 2, TURN * 2 + 1] {
+            io.poll();
+            assert_eq!(hub.look(|state| state.received), expected);
+        }
+    }
+}

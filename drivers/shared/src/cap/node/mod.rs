@@ -9,6 +9,8 @@
 //! owner.rs    ends the tasks when the last handle is gone
 //! ```
 
+#[cfg(test)]
+pub(crate) mod bare;
 pub(crate) mod hub;
 pub(crate) mod identity;
 mod inputs;

@@ -1,7 +1,6 @@
 //! Connects to a server: TCP, TLS, AUTH, SELECT.
 
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use futures_lite::AsyncReadExt as _;
 use nuncio_link::resp::{RespConfig, RespLink, RespReply, RespRequest};
@@ -22,9 +21,8 @@ impl<D: Driver> Connector<D> {
         Connector { options, driver: PhantomData }
     }
 
-    /// Returns the pause before an attempt; the first further one has the number 1.
-    pub(super) fn pause(&self, attempt: u32) -> Duration {
-        self.options.pause(attempt)
+    pub(super) fn options(&self) -> &RedisOptions {
+        &self.options
     }
 
     /// Makes one attempt. The error says what went wrong.

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::connect::Connector;
 use super::hub::Hub;
+use crate::cap::blob::RedisOptions;
 use crate::io::clock::{monotonic, sleep};
 use crate::io::conn::write;
 use crate::io::{Driver, Sanitized, Stream};
@@ -32,12 +33,9 @@ impl<D: Driver> Runner<D> {
     }
 
     async fn keep_connected(&self) {
-        let mut failed = 0_u32;
+        let mut attempts = Attempts::default();
         loop {
-            if failed > 0 {
-                sleep(&*self.thread, self.connector.pause(failed)).await;
-            }
-            failed = failed.saturating_add(1);
+            sleep(&*self.thread, attempts.next(self.connector.options())).await;
             match self.connector.connect(&self.thread).await {
                 Ok((stream, link)) => {
                     info!("connected to Redis");
@@ -46,9 +44,7 @@ impl<D: Driver> Runner<D> {
                     let reason = self.serve(stream).await;
                     warn!(reason = %Sanitized(&reason), "the connection to Redis is lost");
                     self.hub.give_up(&reason);
-                    if monotonic().duration_since(made) >= STEADY {
-                        failed = 0;
-                    }
+                    attempts.lost(monotonic().duration_since(made));
                 }
                 Err(error) => {
                     warn!(error = %Sanitized(&error), "the attempt to connect to Redis failed");
@@ -101,5 +97,47 @@ impl<D: Driver> Runner<D> {
             }
         };
         or(given_up, or(writing, read)).await
+    }
+}
+
+/// The attempts in a row that have not brought a lasting connection.
+#[derive(Debug, Default)]
+struct Attempts(u32);
+
+impl Attempts {
+    /// Counts an attempt, and returns the pause before it: none before the first.
+    fn next(&mut self, options: &RedisOptions) -> Duration {
+        let failed = self.0;
+        self.0 = failed.saturating_add(1);
+        if failed == 0 { Duration::ZERO } else { options.pause(failed) }
+    }
+
+    /// Notes that a connection was lost which has lasted so long.
+    fn lost(&mut self, lasted: Duration) {
+        if lasted >= STEADY {
+            self.0 = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_until_a_connection_lasts() {
+        let options = RedisOptions::new("redis://h").expect("it is valid");
+        let mut attempts = Attempts::default();
+        assert_eq!(attempts.next(&options), Duration::ZERO);
+        let mut ceiling = options.first_pause;
+        for _ in 0..10 {
+            let pause = attempts.next(&options);
+            assert!(ceiling / 2 <= pause && pause <= ceiling, "{pause:?} of {ceiling:?}");
+            ceiling = (ceiling * 2).min(options.longest_pause);
+        }
+        attempts.lost(STEADY - Duration::from_millis(1));
+        assert!(attempts.next(&options) > Duration::ZERO);
+        attempts.lost(STEADY);
+        assert_eq!(attempts.next(&options), Duration::ZERO);
     }
 }

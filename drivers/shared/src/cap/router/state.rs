@@ -140,3 +140,28 @@ impl State for RouterState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_core::cap::RouterConfig;
+
+    use super::*;
+    use crate::cap::node::bare;
+    use crate::io::clock::Clock;
+
+    #[test]
+    fn a_router_whose_bus_is_away_subscribes_again() {
+        let (clock, (id, reading, verifier)) = (Clock::start(), bare::identity("router-1"));
+        let machine = Router::new(RouterConfig::new(id, reading, verifier), [1; 32], clock.now());
+        let hub = bare::hub(RouterState::new(machine, None), clock);
+        let subscribed = || {
+            hub.run(State::connected);
+            bare::orders(&hub).iter().filter(|order| matches!(order, Order::Subscribe { .. })).count()
+        };
+        let subjects = subscribed();
+        assert!(subjects > 0);
+        assert_eq!(bare::deadline(&hub), hub.look(|state| state.machine.poll_timeout().map(|(at, _)| at)));
+        hub.run(State::disconnected);
+        assert_eq!(subscribed(), subjects);
+    }
+}

@@ -97,3 +97,25 @@ impl From<Failure> for JobFailure {
         JobFailure { kind: failure.kind, code: failure.code, message: failure.message }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Caused {
+        text: &'static str,
+        source: Option<Box<Caused>>,
+    }
+
+    #[test]
+    fn the_message_of_an_error_has_the_causes_that_it_does_not_name_itself() {
+        let caused = |text, source: Option<Caused>| Caused { text, source: source.map(Box::new) };
+        let disk = || caused("no disk", None);
+        let named = caused("cannot save: no disk", Some(disk()));
+        assert_eq!(Failure::from(named).message(), "cannot save: no disk");
+        let unnamed = caused("cannot run", Some(caused("cannot save", Some(disk()))));
+        assert_eq!(Failure::from(unnamed).message(), "cannot run: cannot save: no disk");
+    }
+}

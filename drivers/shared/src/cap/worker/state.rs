@@ -187,3 +187,36 @@ impl State for WorkerState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_core::cap::WorkerConfig;
+
+    use super::*;
+    use crate::cap::node::bare;
+    use crate::io::clock::Clock;
+
+    #[test]
+    fn a_worker_whose_bus_is_away_subscribes_again_and_sends_no_heartbeats_meanwhile() {
+        let (clock, (id, reading, verifier)) = (Clock::start(), bare::identity("worker-1"));
+        let machine = Worker::new(WorkerConfig::new(id, reading, verifier), [1; 32], clock.now());
+        let hub = bare::hub(WorkerState::new(machine), clock);
+        let subscribed = || {
+            hub.run(State::connected);
+            bare::orders(&hub).iter().filter(|order| matches!(order, Order::Subscribe { .. })).count()
+        };
+        let expire = |hours: u64| {
+            hub.run(|state, now| state.expire(now.plus_secs(3_600 * hours)));
+            bare::orders(&hub)
+        };
+        let subjects = subscribed();
+        assert!(subjects > 0);
+        assert!(bare::deadline(&hub).is_some() && hub.look(WorkerState::awaits_heartbeat));
+        let beats = expire(1);
+        assert!(matches!(&beats[..], [Order::Publish { subject: Subject::Heartbeat, .. }]), "{beats:?}");
+        hub.run(State::disconnected);
+        assert!(!hub.look(WorkerState::awaits_heartbeat));
+        assert!(expire(2).is_empty());
+        assert_eq!(subscribed(), subjects);
+    }
+}

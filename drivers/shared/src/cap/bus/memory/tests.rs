@@ -105,6 +105,16 @@ fn a_request_is_answered_or_fails_for_a_reason() {
 }
 
 #[test]
+fn a_subscription_that_is_dropped_is_none() {
+    block_on(async {
+        let bus = MemoryBus::new();
+        drop(bus.subscribe("a", None).await.unwrap());
+        let asked = bus.request("a", Bytes::new(), Duration::from_mins(1)).await;
+        assert_eq!(asked, Err(BusError::NoResponders("a".to_owned())));
+    });
+}
+
+#[test]
 fn a_closed_bus_ends_its_subscriptions_and_refuses_everything() {
     block_on(async {
         let bus = MemoryBus::new();

@@ -1,0 +1,92 @@
+//! What this driver's store on Redis does with its connection; the rest is tested in `tests/interop/cap`.
+#![cfg(feature = "cap")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use futures_lite::future::poll_once;
+use nuncio_smol::cap::{BlobError, BlobStore as _, RedisOptions, RedisStore};
+
+/// A server that a test plays.
+struct Server(TcpListener);
+
+impl Server {
+    fn new() -> (Server, RedisOptions) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = RedisOptions::new(&format!("redis://{}", listener.local_addr().unwrap())).unwrap();
+        (Server(listener), options)
+    }
+
+    /// Accepts a connection and answers its PING.
+    fn accept(&self) -> BufReader<TcpStream> {
+        let mut stream = BufReader::new(self.0.accept().unwrap().0);
+        await_line(&mut stream, "PING");
+        stream.get_mut().write_all(b"+PONG\r\n").unwrap();
+        stream
+    }
+}
+
+fn await_line(stream: &mut BufReader<TcpStream>, expected: &str) {
+    let mut line = String::new();
+    while line.trim_end() != expected {
+        line.clear();
+        assert_ne!(stream.read_line(&mut line).unwrap(), 0, "the connection goes on");
+    }
+}
+
+#[test]
+fn a_store_that_is_dropped_closes_its_connection() {
+    let (server, options) = Server::new();
+    let store = RedisStore::new(options).unwrap();
+    let mut stream = server.accept();
+    drop(store);
+    stream.read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn a_connection_on_which_nothing_is_answered_is_given_up_for_another() {
+    let (server, mut options) = Server::new();
+    options.timeout = Duration::from_millis(50);
+    options.first_pause = Duration::ZERO;
+    let store = RedisStore::new(options).unwrap();
+    let serving = std::thread::spawn(move || {
+        server.accept().read_to_end(&mut Vec::new()).unwrap();
+        let mut stream = server.accept();
+        await_line(&mut stream, "key");
+        stream.get_mut().write_all(b"$-1\r\n").unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    });
+    smol::block_on(async {
+        store.ping().await.unwrap_err();
+        let error = store.get("none", 1).await.unwrap_err();
+        assert!(matches!(error, BlobError::Unreachable(_)), "{error}");
+        // Until the next connection is there, each request fails at once.
+        while store.get("key", 1).await != Ok(None) {}
+    });
+    drop(store);
+    serving.join().unwrap();
+}
+
+#[test]
+fn a_request_beyond_those_that_may_be_answered_later_is_refused() {
+    let (server, mut options) = Server::new();
+    options.pipeline = 3;
+    let store = RedisStore::new(options).unwrap();
+    let _stream = server.accept();
+    smol::block_on(async {
+        let mut waiting: Vec<_> = (0..3).map(|_| store.get("key", 1)).collect();
+        // The first ones wait for the connection, which is there already as far as the server can tell.
+        loop {
+            for get in &mut waiting {
+                assert!(poll_once(get).await.is_none());
+            }
+            match poll_once(store.get("key", 1)).await {
+                Some(Err(BlobError::Refused(_))) => break,
+                Some(other) => panic!("{other:?}"),
+                None => smol::future::yield_now().await,
+            }
+        }
+    });
+}
