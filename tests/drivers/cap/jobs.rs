@@ -11,6 +11,7 @@ use super::cap::{
     Drained, ErrorCode, Failure, JobContext, JobPriority, JobStatus, Keyring, ResultError, RingSigner, Submit, Worker,
 };
 use super::support::Net;
+use super::trust::now;
 use crate::on::within;
 
 #[derive(Serialize, Deserialize)]
@@ -47,7 +48,7 @@ fn a_handler_sees_the_request() {
         let net = Net::new().await;
         let tell = |ctx: JobContext, _: Value| async move {
             assert!(
-                ctx.deadline().is_some()
+                ctx.deadline() > Some(now())
                     && ctx.time_left() <= Some(Duration::from_mins(1))
                     && ctx.time_left() > Some(Duration::ZERO)
             );
@@ -132,6 +133,57 @@ fn a_job_that_is_too_late_times_out() {
         assert_eq!((result.status, result.error_code_enum), (JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT));
         // The handler was dropped, so nothing is left to wait for.
         assert_eq!(worker.drain(Duration::from_mins(1)).await, Drained::Finished);
+    });
+}
+
+#[test]
+fn an_output_is_stored_as_its_handler_writes_it() {
+    #[derive(Serialize)]
+    struct Unsorted {
+        z: u64,
+        a: f32,
+    }
+    within(async {
+        let net = Net::new().await;
+        let write = |_: JobContext, (): ()| async { Ok(Unsorted { z: u64::MAX, a: 0.1 }) };
+        let (_worker, _) = net.worker(Worker::builder().job("job.write", write)).await;
+        let (client, _) = net.client();
+        let mut job = client.submit(Submit::new("job.write")).await.unwrap();
+        assert!(!job.has_ended());
+        assert_eq!(job.raw_result().await.unwrap(), r#"{"z":18446744073709551615,"a":0.1}"#);
+        assert!(job.has_ended());
+    });
+}
+
+/// Its thread cannot be stopped.
+#[test]
+fn a_blocking_handler_keeps_its_slot_after_its_job_was_cancelled() {
+    within(async {
+        let net = Net::new().await;
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let block = move |ctx: JobContext, (): ()| {
+            ctx.progress(1).send_blocking()?;
+            wait.lock().unwrap().recv()?;
+            Ok(())
+        };
+        let echo = |_: JobContext, input: Value| async move { Ok(input) };
+        let builder = Worker::builder().parallel(1).cancel_grace(Duration::ZERO).blocking_job("job.block", block);
+        let (_worker, _) = net.worker(builder.job("job.echo", echo)).await;
+        let (_other, _) = net.worker(Worker::builder().job("job.other", echo)).await;
+        let (client, _) = net.client();
+        let mut blocked = client.submit(Submit::new("job.block")).await.unwrap();
+        blocked.progress().next().await.unwrap();
+        blocked.cancel("no longer needed").unwrap();
+        assert_eq!(blocked.outcome().await.unwrap().status, JobStatus::CANCELLED);
+        let mut queued = client.submit(Submit::new("job.echo").input("hello")).await.unwrap();
+        for number in 0..50 {
+            let mut other = client.submit(Submit::new("job.other").input(&number)).await.unwrap();
+            assert_eq!(other.result::<u64>().await.unwrap(), number);
+        }
+        assert!(!queued.has_ended());
+        go_on.send(()).unwrap();
+        assert_eq!(queued.result::<String>().await.unwrap(), "hello");
     });
 }
 

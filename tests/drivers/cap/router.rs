@@ -62,6 +62,22 @@ fn a_router_brings_a_job_to_a_worker_by_queue_or_by_load() {
 }
 
 #[test]
+fn a_router_knows_the_workers_that_have_announced_themselves() {
+    within(async {
+        let net = Net::new();
+        let router = net.router(Router::builder()).await;
+        assert_eq!((router.live(), router.jobs().len(), router.workers().len()), (0, 0, 0));
+        let _worker = net.echo("worker-1").await;
+        // It is known from its first packet, and says with a heartbeat how many jobs it runs at the same time.
+        while router.workers().first().is_none_or(|worker| worker.max_parallel == 0) {
+            smol::future::yield_now().await;
+        }
+        let workers = router.workers();
+        assert_eq!((workers.len(), workers[0].id.as_str(), workers[0].active), (1, "worker-1", 0));
+    });
+}
+
+#[test]
 fn a_policy_allows_denies_and_leaves_it_to_a_person() {
     within(async {
         let net = Net::new();

@@ -13,7 +13,7 @@ use super::cap::{
 use super::support::{Net, packet};
 use crate::on::within;
 
-fn now() -> Time {
+pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Time(since.as_micros().try_into().unwrap())
 }

@@ -148,6 +148,23 @@ fn a_job_is_sent_to_a_worker_once_its_record_is_durable() {
     });
 }
 
+#[test]
+fn closing_a_router_waits_until_its_records_are_no_longer_used() {
+    within(async {
+        let (bus, records) = (MemoryBus::new(), Held::default());
+        let router = Router::builder().records(records.clone()).start(bus.another()).unwrap();
+        router.ready().await.unwrap();
+        let client = Client::builder().connect(bus.another(), MemoryStore::new()).unwrap();
+        let _job = client.submit(Submit::new("job.echo")).await.unwrap();
+        records.until_a_commit_begins();
+        let mut closing = std::pin::pin!(router.close());
+        assert!(poll_once(&mut closing).await.is_none());
+        records.go_on();
+        closing.await;
+        assert_eq!(records.inner.jobs(), 1);
+    });
+}
+
 /// A store that never answers.
 struct Silent;
 

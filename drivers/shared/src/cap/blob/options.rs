@@ -256,5 +256,18 @@ mod tests {
         assert_eq!(tls(&[("REDIS_TLS_INSECURE", "perhaps")]), Err(InvalidOptions::Flag("REDIS_TLS_INSECURE")));
         let half = InvalidOptions::HalfIdentity("REDIS_TLS_KEY", "REDIS_TLS_CERT");
         assert_eq!(tls(&[("REDIS_TLS_KEY", "k.pem")]), Err(half));
+        let half = InvalidOptions::HalfIdentity("REDIS_TLS_CERT", "REDIS_TLS_KEY");
+        assert_eq!(tls(&[("REDIS_TLS_CERT", "c.pem")]), Err(half));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_certificate_and_its_key_are_used_together_or_not_at_all() {
+        let (file, without) = (Some(PathBuf::from("/none/x.pem")), RedisTls { insecure: true, ..RedisTls::default() });
+        assert!(without.client_tls().is_ok());
+        let both = RedisTls { certificate: file.clone(), key: file.clone(), ..without.clone() };
+        let refused = |tls: &RedisTls| tls.client_tls().map(drop).expect_err("it cannot be used").to_string();
+        assert!(refused(&both).contains("/none/x.pem"), "{}", refused(&both));
+        assert!(refused(&RedisTls { certificate: file, ..without }).contains("are needed together"));
     }
 }

@@ -174,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn subject_reply_and_payload_count() {
+        let inbox = Inbox::new(9, 10);
+        let full = Message { subject: "abc".into(), reply: Some("def".into()), payload: vec![0; 3].into() };
+        assert_eq!(inbox.push(full.clone()), Pushed::Queued);
+        assert_eq!(inbox.push(message(2)), Pushed::DroppedFirst);
+        assert_eq!(inbox.push(message(1)), Pushed::Queued);
+        assert_eq!(inbox.poll(&Context::from_waker(Waker::noop())), Poll::Ready(Some((0, full))));
+        assert_eq!(inbox.push(message(9)), Pushed::Queued);
+        assert_eq!(inbox.push(message(1)), Pushed::DroppedFirst);
+    }
+
+    #[test]
     fn one_message_of_any_size_is_kept() {
         let inbox = Inbox::new(2, 10);
         assert_eq!(inbox.push(message(11)), Pushed::Queued);

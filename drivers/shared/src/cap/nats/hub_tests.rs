@@ -131,7 +131,9 @@ fn a_subscription_is_ended_at_the_server_and_not_begun_again() {
     assert_eq!(output(&hub), format!("SUB a {first}\r\nSUB b group {second}\r\nUNSUB {first}\r\n"));
     hub.disconnected("it broke");
     assert_eq!(poll(hub.publish(&message("x"))), Poll::Ready(Err(BusError::Disconnected("it broke".to_owned()))));
+    assert_eq!(hub.state.value(), BusState::Disconnected);
     hub.connected(link(NatsConfig::default()));
+    assert_eq!(hub.state.value(), BusState::Connected(2));
     assert_eq!(output(&hub), format!("SUB b group {second}\r\n"));
 }
 

@@ -107,6 +107,16 @@ mod tests {
     }
 
     #[test]
+    fn each_order_of_the_servers_is_as_likely() {
+        let first_round = |_| {
+            let mut pool = pool("a,b,c");
+            [pool.next().0.host, pool.next().0.host, pool.next().0.host].concat()
+        };
+        let orders: std::collections::BTreeSet<String> = (0..1_000).map(first_round).collect();
+        assert_eq!(orders.into_iter().collect::<Vec<_>>(), ["abc", "acb", "bac", "bca", "cab", "cba"]);
+    }
+
+    #[test]
     fn a_connection_that_lasts_ends_the_pauses() {
         let mut pool = pool("a");
         let made = crate::io::clock::monotonic();

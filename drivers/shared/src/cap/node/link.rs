@@ -249,4 +249,23 @@ mod tests {
             assert_eq!(hub.look(|state| state.received), expected);
         }
     }
+
+    #[test]
+    fn a_subscription_that_outlives_a_lost_connection_is_not_made_twice() {
+        let (io, bus) = (Arc::new(ByHand::default()), MemoryBus::new());
+        let (thread, on) = (Arc::clone(&io) as Arc<dyn Io>, Arc::new(bus.clone()));
+        let hub = Hub::new(Counting, Count::default(), Clock::start(), on, thread);
+        start(&hub);
+        for _ in 0..2 {
+            (0..5).for_each(|_| io.poll());
+            bus.cut();
+            (0..5).for_each(|_| io.poll());
+            bus.restore();
+        }
+        (0..5).for_each(|_| io.poll());
+        let heartbeat = Message { subject: Subject::Heartbeat.to_string(), ..Message::default() };
+        block_on(bus.publish(heartbeat)).expect("the bus is there");
+        (0..5).for_each(|_| io.poll());
+        assert_eq!(hub.look(|state| state.received), 1);
+    }
 }

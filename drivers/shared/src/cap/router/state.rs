@@ -150,6 +150,14 @@ mod tests {
     use crate::io::clock::Clock;
 
     #[test]
+    fn packets_outlive_a_lost_connection_unless_they_are_alerts() {
+        let publish = |subject| Order::Publish { subject, bytes: bytes::Bytes::new() };
+        assert!(RouterState::survives(&publish(Subject::JobResult)));
+        assert!(!RouterState::survives(&publish(Subject::Alert)));
+        assert!(!RouterState::survives(&Order::Subscribe { subject: Subject::JobResult, manner: Manner::Alone }));
+    }
+
+    #[test]
     fn a_router_whose_bus_is_away_subscribes_again() {
         let (clock, (id, reading, verifier)) = (Clock::start(), bare::identity("router-1"));
         let machine = Router::new(RouterConfig::new(id, reading, verifier), [1; 32], clock.now());

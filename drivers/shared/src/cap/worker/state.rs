@@ -190,11 +190,38 @@ impl State for WorkerState {
 
 #[cfg(test)]
 mod tests {
-    use nuncio_core::cap::WorkerConfig;
+    use nuncio_core::cap::{BusPacket, DecodeLimits, WorkerConfig};
 
     use super::*;
     use crate::cap::node::bare;
     use crate::io::clock::Clock;
+
+    #[test]
+    fn results_outlive_a_lost_connection_and_nothing_else_does() {
+        let publish = |subject| Order::Publish { subject, bytes: Bytes::new() };
+        assert!(WorkerState::survives(&publish(Subject::JobResult)));
+        assert!(!WorkerState::survives(&publish(Subject::Heartbeat)));
+        assert!(!WorkerState::survives(&publish(Subject::JobProgress)));
+        assert!(!WorkerState::survives(&Order::Unsubscribe { subject: Subject::JobResult }));
+    }
+
+    #[test]
+    fn heartbeats_have_the_time_of_the_wall_clock_that_was_set() {
+        let (clock, (id, reading, verifier)) = (Clock::start(), bare::identity("worker-1"));
+        let machine = Worker::new(WorkerConfig::new(id, reading, verifier), [1; 32], clock.now());
+        let hub = bare::hub(WorkerState::new(machine), clock);
+        hub.run(State::connected);
+        let day = Duration::from_hours(24);
+        hub.run(|state, now| state.wall_set(now, now.plus(day)));
+        bare::orders(&hub);
+        hub.run(|state, now| state.expire(now.plus_secs(3_600)));
+        let orders = bare::orders(&hub);
+        let [Order::Publish { bytes, .. }] = &orders[..] else { panic!("{orders:?}") };
+        let packet = BusPacket::decode(bytes, &DecodeLimits::default()).expect("a packet");
+        let shown = packet.created_at.expect("packets have a time").seconds;
+        let expected = clock.now().plus(day).plus_secs(3_600).0 / 1_000_000;
+        assert!(shown.abs_diff(expected.cast_signed()) < 3_600, "{shown} {expected}");
+    }
 
     #[test]
     fn a_worker_whose_bus_is_away_subscribes_again_and_sends_no_heartbeats_meanwhile() {
