@@ -73,3 +73,18 @@ pub(super) fn check_length(version: Version, headers: &HeaderMap) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_fits_in_the_bytes_that_it_is_given() {
+        let (long, longer) = ("x".repeat(10_000), "y".repeat(20_000));
+        let request = Request::post(format!("http://h/{long}?{longer}")).header("x-long", &longer).body(Bytes::new());
+        let head = checked(&request.expect("it is valid")).expect("it can be sent");
+        // The path, the query, the host and the field are each written once, with a few words around them.
+        let bytes = written_bytes(&head);
+        assert!((10_000 + 2 * 20_000 + 100..10_000 * 2 + 20_000 * 3 + 1_000).contains(&bytes), "{bytes}");
+    }
+}

@@ -153,6 +153,20 @@ fn plain_text_before_a_tls_handshake_is_a_fault() {
 }
 
 #[test]
+fn a_link_whose_server_waits_for_the_tls_handshake_goes_on() {
+    let mut link = NatsLink::new(NatsConfig::default(), NOW);
+    link.receive(NOW, INFO);
+    assert!(matches!(link.poll_event(), Some(NatsEvent::Info(_))));
+    link.start_tls();
+    assert_eq!(drain(&mut link), []);
+    assert!(!link.is_ready());
+    link.login(NOW).expect("INFO has come");
+    link.receive(NOW, b"PONG\r\n");
+    assert_eq!(drain(&mut link), [NatsEvent::Ready]);
+    assert!(link.is_ready());
+}
+
+#[test]
 fn clusters_and_host_names_are_understood() {
     let info = b"INFO {\"host\":\"nats.example\",\"port\":4222,\"max_payload\":1,\"connect_urls\":[\"10.0.0.7:4222\"],\
                  \"ldm\":true,\"unknown\":{\"a\":[1]}}\r\n";

@@ -153,3 +153,14 @@ fn a_reply_is_what_it_is_whatever_its_text_is() {
     link.reply(&RespReply::Array(vec![RespReply::Null, RespReply::Integer(-1)]));
     assert_eq!(written(&mut link), "-ERR a  +OK\r\n*2\r\n$-1\r\n:-1\r\n");
 }
+
+#[test]
+fn the_bytes_that_are_held_are_those_of_commands_and_replies() {
+    let mut link = RespServerLink::new(RespServerConfig::default());
+    assert_eq!(link.bytes_held(), 0);
+    link.receive(b"*1\r\n$4\r\nPI");
+    let held = link.bytes_held();
+    assert!((10..1_000).contains(&held), "{held}");
+    link.reply(&RespReply::Bulk(vec![b'x'; 10_000].into()));
+    assert!((10_000 + held..100_000).contains(&link.bytes_held()), "{}", link.bytes_held());
+}

@@ -155,20 +155,7 @@ impl Hub {
     }
 
     fn report(&self, event: &CoordinatorEvent) {
-        match event {
-            CoordinatorEvent::Started { session, application, .. } => {
-                info!(session = %Sanitized(&session), application = %Sanitized(&application), "a session was opened");
-            }
-            CoordinatorEvent::Ended { session, reason, .. } => {
-                info!(session = %Sanitized(&session), ?reason, "a session has ended");
-            }
-            CoordinatorEvent::Suspended { session, reason, .. } => {
-                info!(session = %Sanitized(&session), ?reason, "a session was suspended");
-            }
-            CoordinatorEvent::EdgeCreated { edge, .. } => info!(edge = %Sanitized(&edge), "an edge was created"),
-            CoordinatorEvent::EdgeRevoked { edge, .. } => info!(edge = %Sanitized(&edge), "an edge was revoked"),
-            _ => {}
-        }
+        log(event);
         if let Some(on_event) = &self.on_event
             && catch_unwind(AssertUnwindSafe(|| on_event(event))).is_err()
         {
@@ -200,6 +187,23 @@ impl Hub {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.is_cancelled()
+    }
+}
+
+fn log(event: &CoordinatorEvent) {
+    match event {
+        CoordinatorEvent::Started { session, application, .. } => {
+            info!(session = %Sanitized(&session), application = %Sanitized(&application), "a session was opened");
+        }
+        CoordinatorEvent::Ended { session, reason, .. } => {
+            info!(session = %Sanitized(&session), ?reason, "a session has ended");
+        }
+        CoordinatorEvent::Suspended { session, reason, .. } => {
+            info!(session = %Sanitized(&session), ?reason, "a session was suspended");
+        }
+        CoordinatorEvent::EdgeCreated { edge, .. } => info!(edge = %Sanitized(&edge), "an edge was created"),
+        CoordinatorEvent::EdgeRevoked { edge, .. } => info!(edge = %Sanitized(&edge), "an edge was revoked"),
+        _ => {}
     }
 }
 
@@ -256,14 +260,40 @@ mod tests {
     use std::time::Duration;
 
     use nuncio_core::caracal::{
-        ApplicationId, AuthorityId, CoordinatorConfig, Generation, LIFECYCLE_SCOPE, Principal, TokenServiceConfig,
-        ZoneConfig, ZoneId,
+        ApplicationId, AuthorityId, CoordinatorConfig, EdgeId, Generation, LIFECYCLE_SCOPE, Principal, SessionId,
+        TokenServiceConfig, ZoneConfig, ZoneId,
     };
 
     use super::super::{key, timer};
     use super::*;
     use crate::io::by_hand::ByHand;
     use crate::io::clock::{TICK, monotonic};
+    use crate::io::logged::logged;
+
+    #[test]
+    fn sessions_and_edges_that_come_and_go_are_logged_with_their_ids() {
+        let (zone, session, edge) =
+            (ZoneId::new("z1").unwrap(), SessionId::new("s-1").unwrap(), EdgeId::new("e-1").unwrap());
+        let application = ApplicationId::new("app-a").unwrap();
+        let of = |zone: &ZoneId| (zone.clone(), session.clone());
+        let assert_logs = |event: CoordinatorEvent, parts: &[&str]| {
+            let line = logged(|| log(&event));
+            assert!(line.starts_with("INFO") && parts.iter().all(|part| line.contains(part)), "{line}");
+        };
+        let (z, s) = of(&zone);
+        let started = CoordinatorEvent::Started { zone: z, session: s, parent: None, application };
+        assert_logs(started, &["s-1", "app-a", "a session was opened"]);
+        let (z, s) = of(&zone);
+        let ended = CoordinatorEvent::Ended { zone: z, session: s, reason: "closed".into() };
+        assert_logs(ended, &["s-1", "closed", "a session has ended"]);
+        let (z, s) = of(&zone);
+        let suspended = CoordinatorEvent::Suspended { zone: z, session: s, reason: "lease".into() };
+        assert_logs(suspended, &["s-1", "lease", "a session was suspended"]);
+        let created = CoordinatorEvent::EdgeCreated { zone: zone.clone(), edge: edge.clone(), epoch: 1 };
+        assert_logs(created, &["e-1", "an edge was created"]);
+        let revoked = CoordinatorEvent::EdgeRevoked { zone, edge, epoch: 2 };
+        assert_logs(revoked, &["e-1", "an edge was revoked"]);
+    }
 
     /// A timer that only looked once a second would suspend a service up to a second late.
     #[test]
