@@ -240,7 +240,7 @@ mod tests {
         for _ in 0..5 {
             io.poll();
         }
-        for _ in 0..TURN * 2 + 1 {
+        for _ in 0..=TURN * 2 {
             let heartbeat = Message { subject: Subject::Heartbeat.to_string(), ..Message::default() };
             block_on(bus.publish(heartbeat)).expect("the bus is there");
         }

@@ -135,7 +135,7 @@ mod tests {
             assert!(ceiling / 2 <= pause && pause <= ceiling, "{pause:?} of {ceiling:?}");
             ceiling = (ceiling * 2).min(options.longest_pause);
         }
-        attempts.lost(STEADY - Duration::from_millis(1));
+        attempts.lost(Duration::from_millis(4_999));
         assert!(attempts.next(&options) > Duration::ZERO);
         attempts.lost(STEADY);
         assert_eq!(attempts.next(&options), Duration::ZERO);

@@ -116,14 +116,10 @@ mod tests {
     use super::*;
     use crate::io::logged::logged;
 
-    fn line(event: RouterEvent) -> String {
-        let job = Reported { job_id: "job-1".into(), topic: "job.echo".into(), submitter: "client-1".into() };
-        logged(|| log(&event, Some(&job)))
-    }
-
     /// Fails unless the line has its level and all of the parts.
-    fn assert_logs(event: RouterEvent, level: &str, parts: &[&str]) {
-        let line = line(event);
+    fn assert_logs(event: &RouterEvent, level: &str, parts: &[&str]) {
+        let job = Reported { job_id: "job-1".into(), topic: "job.echo".into(), submitter: "client-1".into() };
+        let line = logged(|| log(event, Some(&job)));
         assert!(line.starts_with(level) && parts.iter().all(|part| line.contains(part)), "{line}");
     }
 
@@ -131,37 +127,37 @@ mod tests {
     fn the_course_of_a_job_is_logged_with_its_id() {
         let (job, worker) = (RouterJob::default(), ComponentId::new("worker-1").unwrap());
         let names = ["job-1", "job.echo", "client-1"];
-        assert_logs(RouterEvent::Accepted { job }, "INFO", &[&names[..], &["a job was accepted"]].concat());
+        assert_logs(&RouterEvent::Accepted { job }, "INFO", &[&names[..], &["a job was accepted"]].concat());
         let ended = RouterEvent::Ended { job, status: JobStatus::TIMEOUT };
-        assert_logs(ended, "INFO", &[&names[..], &["the job has ended", "TIMEOUT"]].concat());
+        assert_logs(&ended, "INFO", &[&names[..], &["the job has ended", "TIMEOUT"]].concat());
         let approval = RouterEvent::Approval { job, reason: "it is risky".into() };
-        assert_logs(approval, "INFO", &["job-1", "a person has to approve the job", "it is risky"]);
+        assert_logs(&approval, "INFO", &["job-1", "a person has to approve the job", "it is risky"]);
         let dispatched = RouterEvent::Dispatched { job, worker: Some(worker.clone()), attempt: 2 };
-        assert_logs(dispatched, "DEBUG", &["job-1", "the job was sent to a worker", "worker-1", "attempt=2"]);
+        assert_logs(&dispatched, "DEBUG", &["job-1", "the job was sent to a worker", "worker-1", "attempt=2"]);
         let running = RouterEvent::Running { job, worker: worker.clone() };
-        assert_logs(running, "DEBUG", &["job-1", "the job runs", "worker-1"]);
+        assert_logs(&running, "DEBUG", &["job-1", "the job runs", "worker-1"]);
         let retrying = RouterEvent::Retrying { job, reason: "it was lost".into() };
-        assert_logs(retrying, "WARN", &["job-1", "the job will be sent again", "it was lost"]);
+        assert_logs(&retrying, "WARN", &["job-1", "the job will be sent again", "it was lost"]);
         let conflict = RouterEvent::Conflict { job, ended: JobStatus::SUCCEEDED, ignored: JobStatus::FAILED };
-        assert_logs(conflict, "WARN", &["job-1", "another result", "SUCCEEDED", "FAILED"]);
+        assert_logs(&conflict, "WARN", &["job-1", "another result", "SUCCEEDED", "FAILED"]);
     }
 
     #[test]
     fn workers_and_their_trust_sessions_are_logged() {
         let worker = ComponentId::new("worker-1").unwrap();
         assert_logs(
-            RouterEvent::WorkerJoined { worker: worker.clone() },
+            &RouterEvent::WorkerJoined { worker: worker.clone() },
             "INFO",
             &["worker-1", "has announced itself"],
         );
-        assert_logs(RouterEvent::WorkerLost { worker }, "WARN", &["worker-1", "nothing is heard"]);
+        assert_logs(&RouterEvent::WorkerLost { worker }, "WARN", &["worker-1", "nothing is heard"]);
         let trusted =
             AuthorityEvent::Trusted { worker: "worker-1".into(), expires_at: Time::default(), is_renewal: true };
-        assert_logs(RouterEvent::Trust(trusted), "INFO", &["worker-1", "has a trust session", "is_renewal=true"]);
+        assert_logs(&RouterEvent::Trust(trusted), "INFO", &["worker-1", "has a trust session", "is_renewal=true"]);
         let reason = WorkerHandshakeRejectionReason::default();
         let rejected = AuthorityEvent::Rejected { worker: Some("worker-1".into()), reason };
-        assert_logs(RouterEvent::Trust(rejected), "WARN", &["worker-1", "was rejected"]);
-        assert_logs(RouterEvent::Trust(AuthorityEvent::Dropped), "DEBUG", &["got no answer"]);
+        assert_logs(&RouterEvent::Trust(rejected), "WARN", &["worker-1", "was rejected"]);
+        assert_logs(&RouterEvent::Trust(AuthorityEvent::Dropped), "DEBUG", &["got no answer"]);
     }
 
     #[test]
@@ -169,10 +165,10 @@ mod tests {
         let subject = Subject::JobResult;
         let refused =
             RouterEvent::Refused { subject: subject.clone(), reason: RefusedByRouter::Misplaced("heartbeat") };
-        assert_logs(refused, "WARN", &["sys.job.result", "a packet was refused", "a heartbeat does not belong"]);
+        assert_logs(&refused, "WARN", &["sys.job.result", "a packet was refused", "a heartbeat does not belong"]);
         let unsendable = RouterEvent::Unsendable { subject: subject.clone(), reason: Unsignable::Kind };
-        assert_logs(unsendable, "ERROR", &["sys.job.result", "a packet was not sent", "not of the kind"]);
+        assert_logs(&unsendable, "ERROR", &["sys.job.result", "a packet was not sent", "not of the kind"]);
         let pair = RouterEvent::PrefixPair { subject };
-        assert_logs(pair, "WARN", &["sys.job.result", "receivers disagree about the signature"]);
+        assert_logs(&pair, "WARN", &["sys.job.result", "receivers disagree about the signature"]);
     }
 }
