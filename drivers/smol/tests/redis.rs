@@ -6,8 +6,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use futures_lite::future::poll_once;
 use nuncio_smol::cap::{BlobError, BlobStore as _, RedisOptions, RedisStore};
+use smol::future::poll_once;
 
 /// A server that a test plays.
 struct Server(TcpListener);
