@@ -128,8 +128,10 @@ fn a_client_of_the_store_is_told_how_many_keys_are_there_and_removed() {
             ("DEL a", ":0"),
         ] {
             let words: Vec<&str> = command.split(' ').collect();
-            let parts: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-            redis.send(&format!("*{}\r\n{parts}", words.len()));
+            redis.send(&format!("*{}\r\n", words.len()));
+            for word in words {
+                redis.send(&format!("${}\r\n{word}\r\n", word.len()));
+            }
             assert_eq!(redis.line().trim_end(), reply, "{command}");
         }
     });
