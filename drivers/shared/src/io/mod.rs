@@ -17,7 +17,7 @@ mod dial;
 mod driver;
 pub(crate) mod lane;
 mod listener;
-#[cfg(test)]
+#[cfg(all(test, any(feature = "cap", feature = "caracal")))]
 pub(crate) mod logged;
 pub(crate) mod memory;
 #[cfg(test)]
