@@ -37,9 +37,9 @@ async fn jobs_of_cap_fail_and_can_be_tried_again_when_the_runtime_of_the_handler
     let handlers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let (bus, store) = (cap::MemoryBus::new(), cap::MemoryStore::new());
     let router = cap::Router::builder().configure(|config| config.redispatches = 0).start(bus.another()).unwrap();
-    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let (starts, mut running) = tokio::sync::mpsc::unbounded_channel();
     let forever = move |_: cap::JobContext, (): ()| {
-        begin.send(()).unwrap();
+        starts.send(()).unwrap();
         std::future::pending::<Result<(), cap::Failure>>()
     };
     let worker = cap::Worker::builder().job("job.forever", forever).job_runtime(handlers.handle().clone());
@@ -48,7 +48,7 @@ async fn jobs_of_cap_fail_and_can_be_tried_again_when_the_runtime_of_the_handler
     worker.ready().await.unwrap();
     let client = cap::Client::builder().connect(bus, store).unwrap();
     let mut job = client.submit(cap::Submit::new("job.forever")).await.unwrap();
-    begun.recv().await.unwrap();
+    running.recv().await.unwrap();
     handlers.shutdown_background();
     let result = job.outcome().await.unwrap();
     assert_eq!(result.error_message, "the handler was stopped before it had finished");
