@@ -8,7 +8,7 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
     Mutation { name, file, original, replacement, suite: Suite::Tests(TESTS) }
 }
 
-pub(super) const ELSEWHERE: [Mutation; 12] = [
+pub(super) const ELSEWHERE: [Mutation; 11] = [
     at(
         "elsewhere: a page goes beyond the place that all runtimes have reached",
         "arcp/runtime/inquiries.rs",
@@ -74,11 +74,5 @@ pub(super) const ELSEWHERE: [Mutation; 12] = [
         "arcp/runtime/inquiries.rs",
         "            inquiry.conn = conn;\n            true",
         "            inquiry.conn = conn;\n            false",
-    ),
-    at(
-        "elsewhere: an answer that waits stays with the connection that is lost",
-        "arcp/runtime/sessions/elsewhere.rs",
-        "                *to = Some(conn);",
-        "                *to = to.or(Some(conn));",
     ),
 ];
