@@ -169,11 +169,9 @@ fn log(event: &ClientEvent) {
 
 #[cfg(test)]
 mod tests {
-    use nuncio_core::cap::Rejection;
-
     use std::time::Duration;
 
-    use nuncio_core::cap::{ClientConfig, JobRequest};
+    use nuncio_core::cap::{ClientConfig, JobRequest, Rejection};
 
     use super::*;
     use crate::cap::node::bare;

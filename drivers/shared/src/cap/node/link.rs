@@ -231,18 +231,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn other_tasks_have_their_turn_after_a_number_of_messages() {
+    /// A hub on a bus, whose tasks are polled by hand.
+    fn started() -> (Arc<ByHand>, MemoryBus, Arc<Hub<Counting>>) {
         let (io, bus) = (Arc::new(ByHand::default()), MemoryBus::new());
         let (thread, on) = (Arc::clone(&io) as Arc<dyn Io>, Arc::new(bus.clone()));
         let hub = Hub::new(Counting, Count::default(), Clock::start(), on, thread);
         start(&hub);
-        for _ in 0..5 {
-            io.poll();
-        }
+        (io, bus, hub)
+    }
+
+    fn publish_heartbeat(bus: &MemoryBus) {
+        let heartbeat = Message { subject: Subject::Heartbeat.to_string(), ..Message::default() };
+        block_on(bus.publish(heartbeat)).expect("the bus is there");
+    }
+
+    #[test]
+    fn other_tasks_have_their_turn_after_a_number_of_messages() {
+        let (io, bus, hub) = started();
+        (0..5).for_each(|_| io.poll());
         for _ in 0..=TURN * 2 {
-            let heartbeat = Message { subject: Subject::Heartbeat.to_string(), ..Message::default() };
-            block_on(bus.publish(heartbeat)).expect("the bus is there");
+            publish_heartbeat(&bus);
         }
         for expected in [TURN, TURN * 2, TURN * 2 + 1] {
             io.poll();
@@ -252,10 +260,7 @@ mod tests {
 
     #[test]
     fn a_subscription_that_outlives_a_lost_connection_is_not_made_twice() {
-        let (io, bus) = (Arc::new(ByHand::default()), MemoryBus::new());
-        let (thread, on) = (Arc::clone(&io) as Arc<dyn Io>, Arc::new(bus.clone()));
-        let hub = Hub::new(Counting, Count::default(), Clock::start(), on, thread);
-        start(&hub);
+        let (io, bus, hub) = started();
         for _ in 0..2 {
             (0..5).for_each(|_| io.poll());
             bus.cut();
@@ -263,8 +268,7 @@ mod tests {
             bus.restore();
         }
         (0..5).for_each(|_| io.poll());
-        let heartbeat = Message { subject: Subject::Heartbeat.to_string(), ..Message::default() };
-        block_on(bus.publish(heartbeat)).expect("the bus is there");
+        publish_heartbeat(&bus);
         (0..5).for_each(|_| io.poll());
         assert_eq!(hub.look(|state| state.received), 1);
     }
