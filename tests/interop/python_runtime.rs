@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use nuncio_tests::peers::{Server, python, wanted};
 use nuncio_tokio::arcp::{
-    Client, ClientBuildError, ClientError, FinalStatus, JobHandle, ListQuery, Outcome, Product, RequestFailure, Submit,
-    Subscribe, Time,
+    Client, ClientBuildError, ClientConfig, ClientError, FinalStatus, JobHandle, ListQuery, Outcome, Product,
+    RequestFailure, Submit, Subscribe, Time,
 };
 use serde_json::{Value, json};
 
@@ -127,6 +127,30 @@ fn echo_and_every_kind_of_event() {
         assert_eq!(events[0].1["attributes"], json!({"k": 1}));
         assert_eq!(events[8].1, json!({"anything": [1, 2, 3]}));
         assert_eq!(inline(&outcome), json!({"ok": true}));
+    });
+}
+
+/// This runtime replays the events of a job before it answers the subscribe.
+#[test]
+fn a_history_larger_than_the_clients_limits_is_followed() {
+    with_python("a_history_larger_than_the_clients_limits_is_followed", async {
+        let peer = Peer::new(&[]).await;
+        // It forgets what a job's submitter acknowledges.
+        let config = ClientConfig::default().with(|config| config.auto_ack = None);
+        let submitter =
+            Client::builder(peer.server.url(), "tok-alice").unwrap().config(config).connect().await.unwrap();
+        let submit = Submit::new("slow").input(&json!({"ticks": 100_000, "tick_ms": 1}));
+        let mut job = submitter.submit(&submit).await.unwrap();
+        let held = 2 * u64::try_from(ClientConfig::default().limits.events).unwrap();
+        for _ in 0..held {
+            job.events().try_next().await.unwrap().unwrap();
+        }
+        let history = Subscribe { history: true, ..Subscribe::default() };
+        let mut watched = peer.client.subscribe(job.job_id(), history).await.unwrap();
+        for expected in 0..held {
+            let event = watched.events().try_next().await.unwrap().unwrap();
+            assert_eq!(event.body.parse::<Value>().unwrap()["current"], expected);
+        }
     });
 }
 

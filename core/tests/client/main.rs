@@ -1,6 +1,7 @@
 //! Tests of the client state machine through its public interface (core/docs/arcp.md, "The client").
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod begun;
 mod chunks;
 mod dialects;
 mod events;

@@ -235,6 +235,23 @@ fn a_success_without_a_result_is_null() {
 }
 
 #[test]
+fn a_history_larger_than_the_limits_that_comes_before_its_answer_is_followed() {
+    within(async {
+        let event = r#"{"type":"job.event","payload":{"kind":"log","body":{"level":"info","message":"m"}}}"#;
+        let mut frames = vec![event; 3_000];
+        frames.push(r#"{"type":"job.result","payload":{"final_status":"success","result":7}}"#);
+        let client = Client::over(scripted(&frames), "t").connect().await.unwrap();
+        let history = Subscribe { history: true, ..Subscribe::default() };
+        let mut job = client.subscribe("job_1", history).await.unwrap();
+        let mut events = 0;
+        while job.events().try_next().await.unwrap().is_some() {
+            events += 1;
+        }
+        assert_eq!((events, job.result::<u8>().await.unwrap()), (3_000, 7));
+    });
+}
+
+#[test]
 fn a_result_that_the_runtime_no_longer_has_is_an_error() {
     within(async {
         let config = ClientConfig::default().with(|config| config.request_timeout = Duration::from_secs(2));

@@ -112,7 +112,8 @@ pub(crate) async fn cut_websocket(url: String, left: usize) -> io::Result<Transp
 }
 
 /// A connector to a runtime that welcomes every client, accepts every submit as the next of `job_1`, `job_2` …, and then
-/// sends these frames for the job. A job that is subscribed to has succeeded, and no more is known of it.
+/// sends these frames for the job. A job that is subscribed to has succeeded. Its frames come before the answer, as those of
+/// the Python runtime do.
 pub(crate) fn scripted(
     frames: &[&'static str],
 ) -> impl FnMut() -> std::future::Ready<io::Result<Transport>> + Send + 'static {
@@ -143,18 +144,16 @@ async fn play(mut stream: UnixStream, frames: Vec<&str>) -> io::Result<()> {
                 answers.push(json!({
                     "type": "job.accepted", "job_id": id, "payload": {"job_id": id, "request_id": frame["id"]},
                 }));
-                for frame in &frames {
-                    let mut frame: Value = serde_json::from_str(frame)?;
-                    seq += 1;
-                    frame["job_id"] = json!(id);
-                    frame["event_seq"] = json!(seq);
-                    answers.push(frame);
-                }
+                answers.extend(numbered(&frames, &json!(id), &mut seq));
             }
-            Some("job.subscribe") => answers.push(json!({
-                "type": "job.subscribed", "job_id": frame["payload"]["job_id"],
-                "payload": {"job_id": frame["payload"]["job_id"], "request_id": frame["id"], "current_status": "success"},
-            })),
+            Some("job.subscribe") => {
+                let id = &frame["payload"]["job_id"];
+                answers.extend(numbered(&frames, id, &mut seq));
+                answers.push(json!({
+                    "type": "job.subscribed", "job_id": id,
+                    "payload": {"job_id": id, "request_id": frame["id"], "current_status": "success"},
+                }));
+            }
             _ => {}
         }
         for mut answer in answers {
@@ -164,4 +163,16 @@ async fn play(mut stream: UnixStream, frames: Vec<&str>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns frames with the id of their job and the next numbers.
+fn numbered(frames: &[&str], job: &Value, seq: &mut u64) -> Vec<Value> {
+    let numbered = frames.iter().map(|frame| {
+        let mut frame: Value = serde_json::from_str(frame).unwrap();
+        *seq += 1;
+        frame["job_id"] = job.clone();
+        frame["event_seq"] = json!(*seq);
+        frame
+    });
+    numbered.collect()
 }

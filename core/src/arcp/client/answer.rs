@@ -18,7 +18,7 @@ use super::types::{HandleId, RequestId};
 use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::ids::is_plain;
 use crate::arcp::wire::job::FinalStatus;
-use crate::arcp::wire::reply::read::{self, Accepted, Quote, payload};
+use crate::arcp::wire::reply::read::{self, Accepted, Quote, Subscribed, payload};
 use crate::arcp::wire::request::write;
 use crate::json::Text;
 
@@ -116,8 +116,10 @@ impl Client {
         }
         let Ask::Subscribe(handle) = request.ask else { return };
         let outcome = self.jobs.answered(handle);
-        let subscribed = Box::new(grant.subscribed(frame, job_id, envelope.trace_id.as_ref()));
-        self.emit(ClientEvent::Subscribed { handle, subscribed }, frame.len());
+        if !self.jobs.has_begun(handle) {
+            let subscribed = Box::new(grant.subscribed(frame, job_id, envelope.trace_id.as_ref()));
+            self.emit(ClientEvent::Subscribed { handle, subscribed }, frame.len());
+        }
         if let Some(outcome) = outcome {
             self.end_handle(handle, outcome, frame.len());
         } else if let Some(status) = status.filter(|_| !self.peer().ends_every_job) {
@@ -125,6 +127,18 @@ impl Client {
             self.jobs.owe(handle, status, due);
         } else {
             self.follow(job_id);
+        }
+    }
+
+    /// Begins the unanswered subscriptions that have received events. Nothing more is read until the application takes events,
+    /// which it can only do once it knows of the subscription.
+    pub(super) fn begin_unanswered(&mut self) {
+        let mut begun = Vec::new();
+        for handle in self.requests.subscriptions() {
+            begun.extend(self.jobs.begin(handle).map(|job| (handle, Subscribed::unanswered(job))));
+        }
+        for (handle, subscribed) in begun {
+            self.emit(ClientEvent::Subscribed { handle, subscribed: Box::new(subscribed) }, 0);
         }
     }
 

@@ -86,7 +86,8 @@ pub enum ClientEvent {
         /// What the child was granted. Its `parent_job_id` and `delegate_id` name the delegation.
         accepted: Box<Accepted>,
     },
-    /// A subscription has begun (§7.6). Some runtimes replay events of the job before they say so.
+    /// A subscription has begun (§7.6). Some runtimes replay events of the job before they say so; if these fill
+    /// [`ClientLimits`](super::ClientLimits), it begins with the job's id alone, and the answer is not reported.
     Subscribed {
         /// The handle of the subscription.
         handle: HandleId,

@@ -6,7 +6,8 @@ use super::Client;
 use super::event::{ClientEvent, RequestFailure};
 use super::jobs::ClosedHandle;
 use super::requests::Ask;
-use super::types::{HandleId, Outcome, RequestId};
+use super::types::{HandleId, Outcome, OutcomeSource, RequestId};
+use crate::arcp::wire::job::FinalStatus;
 
 impl Client {
     /// Fails a request. It is reported to the application, unless that has released the handle.
@@ -14,6 +15,7 @@ impl Client {
         let Some(request) = self.requests.remove(id) else { return };
         let mut released = false;
         match request.ask {
+            Ask::Subscribe(handle) if self.jobs.has_begun(handle) => return self.fail_begun(handle, why),
             Ask::Submit(handle) | Ask::Subscribe(handle) => {
                 if let Some(closed) = self.close_handle(handle) {
                     released = closed.released;
@@ -35,6 +37,23 @@ impl Client {
         if let Some(request) = request.ask.failed(id).filter(|_| !released) {
             self.emit(ClientEvent::RequestFailed { request, why: Box::new(why) }, 0);
         }
+    }
+
+    /// Ends a subscription that has begun, because the runtime refuses it. One that is not answered at all goes on: its events
+    /// have shown that the runtime knows of it.
+    fn fail_begun(&mut self, handle: HandleId, why: RequestFailure) {
+        let fault = match why {
+            RequestFailure::Refused(fault) => Some(fault),
+            RequestFailure::NotNegotiated(_) | RequestFailure::TooLarge { .. } => None,
+            RequestFailure::TimedOut => {
+                if let Some(outcome) = self.jobs.answered(handle) {
+                    self.end_handle(handle, outcome, 0);
+                }
+                return;
+            }
+            RequestFailure::Closed => return,
+        };
+        self.end_without_terminal(handle, FinalStatus::Error, OutcomeSource::Dropped, fault);
     }
 
     /// Closes a handle, and forgets when its job was heard of if no other handle follows it.

@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 
 use slotmap::SlotMap;
 
+use super::begin::Begin;
 use super::chunks::Stream;
 use super::retired::Retired;
 use super::types::{HandleId, Outcome, RequestId};
@@ -48,6 +49,7 @@ struct Handle {
     asked: Option<RequestId>,
     /// Whether the application has released the handle and receives no more events of it.
     released: bool,
+    begin: Begin,
     /// The highest number that was delivered.
     seq: u64,
     /// The streamed result, once its first chunk was received.
@@ -57,8 +59,7 @@ struct Handle {
     cancelled: bool,
     /// The outcome of a job that ended before its subscription was answered.
     parked: Option<Box<Outcome>>,
-    /// The status of a job that had ended before it was subscribed to, and when its terminal message is given up; on
-    /// the reading clock.
+    /// The status of a job that had ended before it was subscribed to, and until when its terminal is awaited (reading clock).
     owed: Option<(FinalStatus, Time)>,
 }
 
@@ -118,6 +119,7 @@ impl Jobs {
             job: None,
             asked: None,
             released: false,
+            begin: Begin::default(),
             seq: 0,
             stream: None,
             cancels: Vec::new(),
@@ -280,11 +282,25 @@ impl Jobs {
         members.copied().filter(|handle| !self.is_released(*handle))
     }
 
+    /// Begins an unanswered subscription, if it has received events. Returns its job if the application is to be told.
+    pub(super) fn begin(&mut self, handle: HandleId) -> Option<&Arc<str>> {
+        let handle = self.handles.get_mut(handle).filter(|handle| !handle.released)?;
+        let job = self.jobs.get(handle.job?)?;
+        handle.begin.tell().then_some(&job.id)
+    }
+
+    /// Returns whether the application was told that a subscription has begun before it was answered.
+    pub(super) fn has_begun(&self, handle: HandleId) -> bool {
+        self.handles.get(handle).is_some_and(|handle| handle.begin.is_told())
+    }
+
     /// Returns the subscriptions to a job that have begun.
     pub(super) fn begun_subscriptions(&self, job: JobKey) -> Vec<HandleId> {
         let has_begun = |handle: &HandleId| {
             let handle = self.handles.get(*handle);
-            handle.is_some_and(|handle| handle.role == Role::Subscription && handle.asked.is_none())
+            handle.is_some_and(|handle| {
+                handle.role == Role::Subscription && (handle.asked.is_none() || handle.begin.is_told())
+            })
         };
         self.members(job).into_iter().filter(has_begun).collect()
     }
@@ -334,6 +350,7 @@ impl Jobs {
             let Some(handle) = self.handles.get_mut(*member) else { continue };
             if handle.receive(seq) {
                 delivered = true;
+                handle.begin.hear();
                 if !handle.released {
                     deliver(*member, &mut handle.stream);
                 }

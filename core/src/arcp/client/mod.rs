@@ -30,6 +30,7 @@
 
 mod acks;
 mod answer;
+mod begin;
 mod chunks;
 mod clock;
 mod commands;

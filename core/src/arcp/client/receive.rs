@@ -39,6 +39,9 @@ impl Client {
         } else if self.transport.malformed() > self.config.limits.bad_frames {
             self.refused(1002, "malformed", CloseReason::Protocol("too many frames are malformed"));
         }
+        if self.outbox.clock().is_paused() {
+            self.begin_unanswered();
+        }
     }
 
     /// Reads a frame and returns whether it is well-formed. Events, the most frequent frames, are read in one pass.

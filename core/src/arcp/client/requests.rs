@@ -237,6 +237,14 @@ impl Requests {
         sent.find(|(_, entry)| wanted(&entry.request)).map(|(id, _)| *id)
     }
 
+    /// Returns the subscriptions that were not answered.
+    pub(super) fn subscriptions(&self) -> impl Iterator<Item = HandleId> {
+        self.open.values().filter_map(|entry| {
+            let Ask::Subscribe(handle) = entry.request.ask else { return None };
+            Some(handle)
+        })
+    }
+
     /// Returns a request.
     pub(super) fn get(&self, id: RequestId) -> Option<&Request> {
         self.open.get(&id).map(|entry| &entry.request)

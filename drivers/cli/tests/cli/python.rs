@@ -84,10 +84,11 @@ fn ctrl_c_tail_jobs_and_cancel() {
     let mut tail = command(&server, &["tail", &submit.2]);
     let mut tail = tail.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let mut shown = BufReader::new(tail.stderr.take().expect("stderr is piped"));
+    // This runtime keeps no events that the submit has acknowledged, so that the first one may be any.
     let mut line = String::new();
-    while !line.contains(" progress 0/") {
+    while !line.contains(" progress ") {
         line.clear();
-        assert_ne!(shown.read_line(&mut line).expect("a line"), 0, "no history");
+        assert_ne!(shown.read_line(&mut line).expect("a line"), 0, "no events");
     }
     // This runtime lets any session of the same principal cancel.
     let output = run(&server, &["cancel", &submit.2]);

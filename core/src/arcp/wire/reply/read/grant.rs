@@ -45,6 +45,9 @@ pub struct Accepted {
 }
 
 /// A job as its subscriber may know it: a `job.subscribed` (§7.6).
+///
+/// Some runtimes replay the job's events before they say so. If these fill the limits of the client, the subscription begins
+/// with the job's id alone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Subscribed {
@@ -75,6 +78,27 @@ pub struct Subscribed {
     pub replayed: bool,
     /// Whether the replay begins later than was asked, because the runtime no longer has the older events.
     pub history_truncated: bool,
+}
+
+impl Subscribed {
+    /// A subscription of which nothing but the job is known.
+    pub(crate) fn unanswered(job: &str) -> Subscribed {
+        Subscribed {
+            job_id: job.into(),
+            current_status: None,
+            agent: None,
+            lease: None,
+            lease_constraints: None,
+            budget: Vec::new(),
+            credentials: Vec::new(),
+            parent_job_id: None,
+            trace_id: None,
+            accepted_at: None,
+            subscribed_from: None,
+            replayed: false,
+            history_truncated: false,
+        }
+    }
 }
 
 /// A `job.accepted` or `job.subscribed`, which have most members in common.
