@@ -45,9 +45,9 @@ fn a_killed_server_adopts_the_jobs_of_its_pool() {
         assert!(said.contains(what), "{what}: {said}");
     }
     let last = said.lines().last().expect("a line");
-    assert!(last.starts_with("OK: killed 1, restarted 1, resumed 1, adopted "), "{last}");
+    assert!(last.starts_with("OK: killed 1, restarted 1, resumed 1, taken up again "), "{last}");
     assert!(last.ends_with(", lost 0, twice 0."), "{last}");
-    assert!(last.contains("adopted 4 (3 ran, 1 had ended)"), "as many as were restored: {last}");
+    assert!(last.contains("taken up again 4 (3 ran, 1 had ended)"), "as many as were restored: {last}");
     assert!(said.lines().count() <= 50 && said.lines().all(|line| line.chars().count() <= 120), "{said}");
     let left = std::fs::read_dir(folder.path()).expect("the folder").count();
     assert_eq!(left, 0, "the journal and the keys are deleted");
@@ -69,6 +69,34 @@ fn people_decide_and_each_question_is_asked_once() {
         assert!(said.contains(what), "{what}: {said}");
     }
     assert_eq!(said.lines().last(), Some("OK: asked 4, answered 3, by default 1, restarted 1, asked twice 0."));
+}
+
+/// The row of an event begins with the name of its job, which a line above has said.
+#[test]
+fn a_row_has_the_name_under_which_its_job_was_submitted() {
+    let demos =
+        if cfg!(unix) { &[&["demo"][..], &["demo", "--restart"], &["demo", "--pool"]][..] } else { &[&["demo"][..]] };
+    for demo in demos {
+        let output = run(demo);
+        let said = stdout(&output);
+        let mut rows = 0;
+        for (at, line) in said.lines().enumerate() {
+            let Some((name, _)) = line.split_once('#').filter(|(name, _)| name.starts_with("  ")) else { continue };
+            let name = name.trim();
+            let is_said = |above: &str| {
+                let ways = [
+                    format!(": {name}, "),
+                    format!("submits {name}, "),
+                    format!("delegates to {name}"),
+                    format!("named {name}"),
+                ];
+                ways.iter().any(|way| format!("{above} ").contains(way))
+            };
+            assert!(said.lines().take(at).any(is_said), "{name}: {said}");
+            rows += 1;
+        }
+        assert!(rows > 5, "{said}");
+    }
 }
 
 #[test]

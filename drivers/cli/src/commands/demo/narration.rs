@@ -2,6 +2,10 @@
 
 use crate::text::print_line;
 
+/// How to read the lines of a demonstration with jobs whose events are numbered.
+pub(super) const LEGEND: &str =
+    "Each line begins with who acts, or with the name of a job. #12 is the number of an event in the client's session.";
+
 /// Prints a line: who does something, and what.
 pub(super) fn narrate(who: &str, what: &str) {
     print_line(&format!("  {who:<9} {what}"));

@@ -30,7 +30,9 @@ pub(super) async fn report_session<R: From<SessionReport>>(mut events: SessionEv
 impl SessionReport {
     pub(super) fn narrate(&self) {
         match self {
-            SessionReport::Lost(reason) => narrate("client", &format!("notices: {reason}; it reconnects")),
+            SessionReport::Lost(reason) => {
+                narrate("client", &format!("loses its connection, and connects again: {reason}"));
+            }
             SessionReport::Resumed => narrate("client", "has RESUMED the session"),
             SessionReport::Trouble(what) => narrate("client", what),
         }

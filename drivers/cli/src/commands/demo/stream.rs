@@ -91,8 +91,18 @@ impl Stream {
         let changed = sent.iter().filter(|sent| self.received.get(&sent.seq).is_some_and(|body| *body != sent.body));
         let (changed, gapless) = (changed.count(), sent.iter().map(|sent| sent.seq).eq(1..=sent.len() as u64));
         let received = self.received.len();
-        narrate("journal", &format!("sent {}, of which {} before the kill", sent.len(), self.stored));
-        narrate("session", &format!("received {received}, lost {lost}, twice {}, changed {changed}", self.twice));
+        narrate(
+            "journal",
+            &format!(
+                "has all {} that the session was sent, {} before the kill",
+                count(sent.len() as u64, "event"),
+                self.stored
+            ),
+        );
+        narrate(
+            "client",
+            &format!("received {received}; {lost} were lost, {} came twice, {changed} were changed", self.twice),
+        );
         let checks = [
             (self.kills == 1, "the server was not killed exactly once"),
             (self.resumed >= 1, "the client did not resume its session"),

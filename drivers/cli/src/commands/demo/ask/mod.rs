@@ -41,6 +41,7 @@ type Servers = watch::Receiver<Option<Server>>;
 
 pub(super) async fn run() -> Result<(), DemoError> {
     print_line("An agent asks people before it goes on. The runtime is restarted while a question is open.");
+    print_line("The client submits for you@example.com. boss@example.com may answer, and other@example.com may not.");
     print_line("");
     let journal = MemoryJournal::new();
     let (current, servers) = watch::channel(Some(start(journal.clone())?));
@@ -52,7 +53,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
 
     let lease = LeaseRequest::new().allow(Namespace::ToolCall, MAIL).allow(Namespace::ToolCall, REFUND);
     let mut job = you.submit(&Submit::new("campaign").input(&CUSTOMERS).lease(&lease)).await?;
-    narrate("you", &format!("submit campaign for {CUSTOMERS} customers: {}", job.job_id()));
+    narrate("client", &format!("submits {}: campaign, for {CUSTOMERS} customers", job.job_id()));
     let mut ledger = Ledger::default();
 
     let first = asked(&mut job, &mut ledger).await?;
@@ -79,12 +80,15 @@ pub(super) async fn run() -> Result<(), DemoError> {
     decide(&boss, &job, &second, ("approve", None), &mut ledger).await?;
     let third = asked(&mut job, &mut ledger).await?;
     decide(&boss, &job, &third, ("refuse", Some(NOTE)), &mut ledger).await?;
-    asked(&mut job, &mut ledger).await?;
-    narrate("boss", "does not answer this one");
+    let last = asked(&mut job, &mut ledger).await?;
+    narrate("boss", &format!("does not answer {}", last.question_id));
     while let Some(update) = job.try_next().await? {
         ledger.note(&update);
     }
     let result: Campaign = job.result().await.map_err(|error| DemoError::Check(error.to_string()))?;
+    if let Some(told) = &result.told {
+        narrate("agent", &format!("is given the default answer of {}: {}", last.question_id, sanitize(told)));
+    }
     narrate("agent", &format!("ends: mail sent, refund: {}", sanitize(&result.refund)));
     ledger.close(&result).map_err(DemoError::Check)
 }

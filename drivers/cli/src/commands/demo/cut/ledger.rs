@@ -153,12 +153,25 @@ impl Ledger {
         let text = |amount: Option<Amount>| amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string());
         let spent = self.budget.spent_of(CURRENCY);
         print_line("");
-        narrate("agents", &format!("sent {}, received {}", emitted.count(), self.of_agents));
-        narrate("session", &format!("sent {numbered}, received {received}, lost {lost}, twice {}", self.twice));
-        narrate("result", &format!("{} bytes in {} chunks", self.bytes, self.chunks));
         narrate(
-            "budget",
-            &format!("spent USD {} of 1.00; USD {} remain according to the runtime", text(spent), text(self.remaining)),
+            "agents",
+            &format!("emitted {} events, of which the client received {}", emitted.count(), self.of_agents),
+        );
+        narrate(
+            "runtime",
+            &format!(
+                "sent {numbered} events, its own included: the client received {received}; {lost} were lost, {} came twice",
+                self.twice
+            ),
+        );
+        narrate("report", &format!("streamed a result of {} bytes in {} chunks", self.bytes, self.chunks));
+        narrate(
+            "jobs",
+            &format!(
+                "report and search spent USD {} of 1.00; according to the runtime, USD {} remain",
+                text(spent),
+                text(self.remaining)
+            ),
         );
         let success = Some(FinalStatus::Success);
         let checks = [

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::error::DemoError;
-use super::narration::narrate;
+use super::narration::{LEGEND, narrate};
 use super::session::report_session;
 use crate::text::print_line;
 use agents::Emitted;
@@ -39,6 +39,7 @@ const MEANWHILE: u64 = 12;
 
 pub(super) async fn run() -> Result<(), DemoError> {
     print_line("A runtime and a client in one process, on a loopback WebSocket that is cut while a job runs.");
+    print_line(LEGEND);
     print_line("");
     let emitted = Emitted::default();
     let builder = Server::builder().verifier(StaticTokens::new().with(TOKEN, PRINCIPAL));
@@ -47,7 +48,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     narrate("runtime", &format!("{} offers the agents report and search", listening.url()));
 
     let proxy = Arc::new(Proxy::start(listening.address(), CUT_AFTER, MEANWHILE, emitted.clone()).await?);
-    narrate("proxy", &format!("{} is in between, and cuts after {CUT_AFTER} bytes", proxy.address()));
+    narrate("proxy", &format!("{} is between them, and cuts the connection after {CUT_AFTER} bytes", proxy.address()));
 
     let (reports, mut inbox) = mpsc::unbounded_channel();
     let (url, address) = (listening.url().to_owned(), proxy.address());
@@ -60,7 +61,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     };
     let client = Client::over(dial, TOKEN).connect().await?;
     if let Some(welcome) = client.welcome() {
-        narrate("client", &format!("session {} is live", welcome.session_id));
+        narrate("client", &format!("opens the session {}", welcome.session_id));
     }
     let session_reports = tokio::spawn(report_session(client.session_events(), reports.clone()));
 

@@ -73,7 +73,10 @@ impl Plan {
         self.cuts.fetch_add(1, Ordering::SeqCst);
         narrate("proxy", &format!("CUTS the connection; the agents have emitted {before} events"));
         self.emitted.reaches(before + self.meanwhile).await;
-        narrate("proxy", &format!("accepts the next one; the agents have emitted {}", self.emitted.count()));
+        narrate(
+            "proxy",
+            &format!("accepts the next connection; the agents have emitted {} events", self.emitted.count()),
+        );
         loop {
             let (mut client, _) = listener.accept().await?;
             let mut server = TcpStream::connect(self.server).await?;

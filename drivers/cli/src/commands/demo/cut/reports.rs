@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::commands::demo::narration::narrate;
 use crate::commands::demo::session::SessionReport;
+use crate::text::sanitize;
 
 /// Something that the client saw. `child` is set if it concerns the delegated job.
 pub(super) enum Report {
@@ -46,13 +47,13 @@ struct Args {
 
 #[derive(Deserialize)]
 struct Returned {
-    call_id: String,
     error: Option<Denial>,
 }
 
 #[derive(Deserialize)]
 struct Denial {
     code: String,
+    message: String,
 }
 
 /// Reports a job, and the jobs it delegates, to the job's end.
@@ -100,7 +101,9 @@ impl Report {
                 }
             }
             Report::Chunk { .. } => {}
-            Report::Delegated { job_id } => narrate("runtime", &format!("accepts {job_id}, delegated to search")),
+            Report::Delegated { job_id } => {
+                narrate("runtime", &format!("accepts {job_id}, which report delegates to search"));
+            }
             Report::Ended { child, outcome } => {
                 let status = match outcome.status {
                     FinalStatus::Success => "success",
@@ -133,8 +136,8 @@ fn summary(event: &JobEvent) -> Option<String> {
         }
         EventKind::ToolResult => {
             let returned: Returned = event.body.parse().ok()?;
-            let denial = returned.error?;
-            Some(format!("tool_result  {} is refused by the lease: {}", returned.call_id, denial.code))
+            let Denial { code, message } = returned.error?;
+            Some(format!("tool_result  {code}: {}", sanitize(&message)))
         }
         EventKind::Metric => {
             let metric: Metric<'_> = event.body.parse().ok()?;

@@ -90,20 +90,25 @@ impl Ledger {
         let adopted = jobs.iter().filter(|(name, _)| !ended_away.contains(*name)).count();
         narrate(
             "pool",
-            &format!("made {}; {adopted} of {} jobs ran over the restart", count(done.all_steps(), "step"), jobs.len()),
+            &format!(
+                "made {}; {adopted} of {} jobs ran while the server was restarted",
+                count(done.all_steps(), "step"),
+                jobs.len()
+            ),
         );
         for name in ended_away {
-            narrate(
-                "pool",
-                &format!("{name} has ended without a server: the router has kept its result, and none of its steps"),
-            );
+            narrate(name, "ended while there was no server: the router kept its result, and not its last steps");
         }
         let unheard = expected.saturating_sub(received as u64);
         let succeeded = self.ends.values().filter(|status| **status == FinalStatus::Success).count();
-        let of_ended = if unheard > 0 { format!("; {unheard} more were made without a server") } else { String::new() };
+        let others =
+            if unheard > 0 { format!("; the other {unheard} were made without a server") } else { String::new() };
         narrate(
             "jobs",
-            &format!("{succeeded} of {} succeeded, with {}{of_ended}", jobs.len(), count(received as u64, "step")),
+            &format!(
+                "{succeeded} of {} succeeded; the client received {received} of {expected} steps{others}",
+                jobs.len()
+            ),
         );
         checked?;
         for (name, to) in jobs {
@@ -134,7 +139,7 @@ impl Ledger {
         print_line("");
         let (all, ended) = (jobs.len(), ended_away.len());
         print_line(&format!(
-            "OK: {}, adopted {all} ({adopted} ran, {ended} had ended), lost 0, twice 0.",
+            "OK: {}, taken up again {all} ({adopted} ran, {ended} had ended), lost 0, twice 0.",
             self.stream.summary()
         ));
         Ok(())

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 
 use super::error::DemoError;
-use super::narration::narrate;
+use super::narration::{LEGEND, narrate};
 use super::process::{Process, TOKEN, dial};
 use super::reports::report_job;
 use super::session::report_session;
@@ -40,12 +40,13 @@ const AWAY: u64 = 24;
 
 pub(super) async fn run() -> Result<(), DemoError> {
     print_line("A server in front of a pool of workers. The server is killed while jobs run, and started again.");
+    print_line(LEGEND);
     print_line("");
     let folder = tempfile::Builder::new().prefix("nuncio-demo-").tempdir()?;
     let (journal, keys) = (folder.path().join("journal"), folder.path().join("keys"));
     let work = Work::default();
     let members = Members::start(&keys, &work).await?;
-    narrate("pool", &format!("a router and {} workers, on {}", WORKERS.len(), members.server.nats_url()));
+    narrate("pool", &format!("is a router and {} workers, on {}", WORKERS.len(), members.server.nats_url()));
     let agent = format!("count={TOPIC}");
     let arguments: Vec<OsString> = [
         "--cap".as_ref(),
@@ -69,7 +70,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     let client = Client::over(move || dial(addresses.clone()), TOKEN).connect().await?;
     let session = client.welcome().and_then(|welcome| welcome.session_id.ulid());
     let session = session.ok_or_else(|| DemoError::Check("the session's id is not valid".into()))?;
-    narrate("client", &format!("session {session} is live"));
+    narrate("client", &format!("opens the session {session}"));
     let (reports, mut inbox) = unbounded_channel();
     tokio::spawn(report_session(client.session_events(), reports.clone()));
     let mut ledger = Ledger::default();

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 
 use super::error::DemoError;
-use super::narration::narrate;
+use super::narration::{LEGEND, narrate};
 use super::process::{Process, TOKEN, dial};
 use super::reports::report_job;
 use super::session::report_session;
@@ -33,6 +33,7 @@ const DEMO_AGENTS: &str = "--demo-agents";
 
 pub(super) async fn run() -> Result<(), DemoError> {
     print_line("A runtime in a process of its own, with a journal. It is killed while jobs run, and restarted.");
+    print_line(LEGEND);
     print_line("");
     let folder = tempfile::Builder::new().prefix("nuncio-demo-").tempdir()?;
     let journal = folder.path().join("journal");
@@ -43,7 +44,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     let client = Client::over(move || dial(addresses.clone()), TOKEN).connect().await?;
     let session = client.welcome().and_then(|welcome| welcome.session_id.ulid());
     let session = session.ok_or_else(|| DemoError::Check("the session's id is not valid".into()))?;
-    narrate("client", &format!("session {session} is live"));
+    narrate("client", &format!("opens the session {session}"));
     let (reports, mut inbox) = unbounded_channel();
     tokio::spawn(report_session(client.session_events(), reports.clone()));
 
@@ -51,7 +52,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     let done = client.submit(&Submit::new("progress").input(&json!({ "n": 5 }))).await?;
     narrate("client", &format!("submits {}: progress, of 5 steps", done.job_id()));
     tokio::spawn(report_job("progress", done, reports.clone()));
-    ledger.until(&mut inbox, |ledger| ledger.ended("progress")).await;
+    ledger.until(&mut inbox, |ledger| ledger.ends("progress") == 1).await;
     let keyed = slow().idempotency_key(IDEMPOTENCY_KEY);
     let first = client.submit(&keyed).await?;
     let first_id = first.job_id().clone();
@@ -70,18 +71,22 @@ pub(super) async fn run() -> Result<(), DemoError> {
     let mut runtime = Process::start(&journal, &[DEMO_AGENTS]).await?;
     narrate("runtime", &format!("process {} takes over; {}", runtime.id(), runtime.greeting()));
     address.send_replace(Some(runtime.url().to_owned()));
-    ledger.until(&mut inbox, |ledger| ledger.resumed() && ledger.ended("slow 1") && ledger.ended("slow 2")).await;
+    let are_ended = |ledger: &Ledger| ["slow 1", "slow 2"].iter().all(|job| ledger.ends(job) == 1);
+    ledger.until(&mut inbox, |ledger| ledger.resumed() && are_ended(ledger)).await;
 
     let again = client.submit(&keyed).await?;
     let same = *again.job_id() == first_id;
-    let which = if same { "the same job, which does not run twice" } else { "another job" };
-    narrate("client", &format!("submits slow 1 again with its key: {}, {which}", again.job_id()));
-    ledger.retried(same);
-    tokio::spawn(report_job("retry", again, reports.clone()));
+    let which = if same { "the same job" } else { "another job" };
+    narrate(
+        "client",
+        &format!("submits slow 1 again with its key: {which} ({}), whose end is sent again", again.job_id()),
+    );
+    ledger.resubmitted(same);
+    tokio::spawn(report_job("slow 1", again, reports.clone()));
     let third = client.submit(&slow()).await?;
-    narrate("client", &format!("submits {}: slow 3, a retry without a key", third.job_id()));
+    narrate("client", &format!("submits slow 2 again, without a key: a new job ({}), named slow 3", third.job_id()));
     tokio::spawn(report_job("slow 3", third, reports));
-    ledger.until(&mut inbox, |ledger| ledger.ended("retry") && ledger.ended("slow 3")).await;
+    ledger.until(&mut inbox, |ledger| ledger.ends("slow 1") == 2 && ledger.ends("slow 3") == 1).await;
 
     let sent = sent(&journal, session)?;
     client.close().await;
