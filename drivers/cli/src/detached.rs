@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Client, JobId, ResumePoint, Secret, SessionId, Time};
+use nuncio_tokio::arcp::{Client, Feature, JobId, ResumePoint, Secret, SessionId, Time, Welcome};
 use serde::{Deserialize, Serialize};
 
 use crate::private;
@@ -31,6 +31,15 @@ struct SavedSession {
     process: Option<u32>,
 }
 
+/// What came of saving the session of a job that this process leaves.
+pub(crate) struct Left {
+    pub(crate) saved: io::Result<()>,
+    /// Until when the session can be resumed.
+    pub(crate) until: String,
+    /// Whether the runtime then lets every session of the principal cancel the job. Nuncio's does (core/docs/arcp.md §7.4).
+    pub(crate) then_principal: bool,
+}
+
 /// The session of a job that is followed, which is saved for the time after that.
 pub(crate) struct Kept<'a> {
     client: &'a Client,
@@ -44,14 +53,17 @@ impl<'a> Kept<'a> {
     }
 
     /// Saves the session while this process uses it, in case that it is killed.
-    pub(crate) fn hold(&self) -> Option<io::Result<String>> {
-        self.save(Some(std::process::id()))
+    pub(crate) fn hold(&self) -> io::Result<()> {
+        let Some(point) = self.client.resume_point() else { return Ok(()) };
+        save_held(&self.url, &self.job_id, &point, &self.lapse(), Some(std::process::id()))
     }
 
-    /// Saves the session for others, because this process leaves it. Returns the time until which it can be resumed; `None` if
-    /// the runtime resumes no sessions.
-    pub(crate) fn leave(&self) -> Option<io::Result<String>> {
-        self.save(None)
+    /// Saves the session for others, because this process leaves it; `None` if the runtime resumes no sessions.
+    pub(crate) fn leave(&self) -> Option<Left> {
+        let (point, until) = (self.client.resume_point()?, self.lapse());
+        let saved = save_held(&self.url, &self.job_id, &point, &until, None);
+        let then_principal = self.client.welcome().is_some_and(|welcome| releases_jobs(&welcome));
+        Some(Left { saved, until, then_principal })
     }
 
     /// Deletes the session, because the job has ended.
@@ -59,34 +71,36 @@ impl<'a> Kept<'a> {
         delete(&self.job_id);
     }
 
-    fn save(&self, process: Option<u32>) -> Option<io::Result<String>> {
-        let window_secs = self.client.welcome().and_then(|welcome| welcome.resume_window_sec);
-        let point = self.client.resume_point()?;
-        Some(save_held(&self.url, &self.job_id, &point, window_secs, process))
+    fn lapse(&self) -> String {
+        lapse(self.client.welcome().and_then(|welcome| welcome.resume_window_sec))
     }
 }
 
-/// Saves a job's session and deletes the files of lapsed ones. Returns the time until which the session can be resumed.
-pub(crate) fn save(url: &str, job_id: &JobId, point: &ResumePoint, window_secs: Option<u64>) -> io::Result<String> {
-    save_held(url, job_id, point, window_secs, None)
+/// Whether a job whose session can no longer be resumed may be cancelled by every session of its principal. The runtime of
+/// Nuncio allows it; others do not say.
+pub(crate) fn releases_jobs(welcome: &Welcome) -> bool {
+    welcome.features.has(Feature::AcceptedReplay)
 }
 
-fn save_held(
-    url: &str,
-    job_id: &JobId,
-    point: &ResumePoint,
-    window_secs: Option<u64>,
-    process: Option<u32>,
-) -> io::Result<String> {
+/// Saves a job's session and deletes the files of lapsed ones.
+pub(crate) fn save(url: &str, job_id: &JobId, point: &ResumePoint, window_secs: Option<u64>) -> io::Result<()> {
+    save_held(url, job_id, point, &lapse(window_secs), None)
+}
+
+/// Until when a session that is left now can be resumed.
+fn lapse(window_secs: Option<u64>) -> String {
+    now().plus_secs(window_secs.unwrap_or(DEFAULT_WINDOW.as_secs())).to_rfc3339()
+}
+
+fn save_held(url: &str, job_id: &JobId, point: &ResumePoint, until: &str, process: Option<u32>) -> io::Result<()> {
     let folder = folder()?;
     private::create_folder(&folder)?;
-    let until = now().plus_secs(window_secs.unwrap_or(DEFAULT_WINDOW.as_secs())).to_rfc3339();
     let session = SavedSession {
         url: url.to_owned(),
         session_id: point.session_id.clone(),
         resume_token: point.token.expose().to_owned(),
         last_event_seq: point.last_event_seq,
-        until: until.clone(),
+        until: until.to_owned(),
         process,
     };
     // A temporary file is readable by its owner only, and keeps that mode under its new name.
@@ -94,7 +108,7 @@ fn save_held(
     file.write_all(&serde_json::to_vec(&session)?)?;
     file.persist(path(&folder, job_id)?).map_err(|error| error.error)?;
     delete_lapsed(&folder);
-    Ok(until)
+    Ok(())
 }
 
 /// What is saved of the session that submitted a job.

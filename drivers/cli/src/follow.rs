@@ -77,7 +77,7 @@ pub(crate) async fn follow<I: Unpin>(
                 giving_up.session(&event);
                 // The token that was saved is of no use after a resume.
                 if let (SessionEvent::Live(_), Some(kept)) = (&event, following.kept)
-                    && let Some(Err(error)) = kept.hold()
+                    && let Err(error) = kept.hold()
                 {
                     printer.message(&format!("nuncio: the session cannot be saved: {error}")).await;
                 }

@@ -1,6 +1,7 @@
 //! `nuncio cancel`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
 use crate::text::eprint_line;
+use crate::time::HumanDuration;
 
 const AFTER_HELP: &str = "\
 Example:
@@ -79,7 +81,9 @@ async fn cancel(options: &Options) -> Result<Exit, Error> {
             // Some runtimes say of a job of another session that there is none.
             if matches!(fault.known(), Some(ErrorCode::PermissionDenied | ErrorCode::JobNotFound)) =>
         {
-            let (owner, job) = resume_owner(options, &subscription, &fault).await?;
+            let window = client.welcome().filter(|welcome| detached::releases_jobs(welcome));
+            let window = window.and_then(|welcome| welcome.resume_window_sec);
+            let (owner, job) = resume_owner(options, &subscription, &fault, window).await?;
             client.close().await;
             job.cancel(options.reason.as_deref()).await?;
             finish(options, owner, job).await
@@ -100,11 +104,13 @@ struct Details<'a> {
     reason: Cow<'a, str>,
 }
 
-/// Resumes the session that submitted the job, if it was saved, and subscribes to the job in it.
+/// Resumes the session that submitted the job, if it was saved, and subscribes to the job in it. `window` is the time in
+/// seconds after which the runtime lets every session of the principal cancel the job, if it does.
 async fn resume_owner(
     options: &Options,
     subscription: &Subscription,
     fault: &RemoteFault,
+    window: Option<u64>,
 ) -> Result<(Client, Subscription), Error> {
     let (url, job_id) = (options.connection.url()?, subscription.job_id());
     let refused = |advice: &str| Error::Refused(format!("the runtime refused the request: {fault}; {advice}"));
@@ -121,10 +127,15 @@ async fn resume_owner(
             )));
         }
         Saved::None => {
-            return Err(refused(
+            let later = window.map(|seconds| {
+                let window = HumanDuration::new(Duration::from_secs(seconds));
+                format!(". When that session has had no connection for {window}, every session of its principal may cancel the job")
+            });
+            return Err(refused(&format!(
                 "that session is not saved on this machine. Press Ctrl-C where the job is followed, or, after --detach, use \
-                 the machine that submitted it; an operator may cancel it, too",
-            ));
+                 the machine that submitted it; an operator may cancel it, too{}",
+                later.unwrap_or_default()
+            )));
         }
     };
     let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {

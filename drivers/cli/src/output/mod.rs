@@ -21,7 +21,6 @@ pub(crate) mod terminal;
 mod view;
 mod waiting;
 
-use std::io;
 use std::path::Path;
 
 use console::Term;
@@ -31,6 +30,7 @@ use nuncio_tokio::arcp::{
 
 use tokio::time::Instant;
 
+use crate::detached::Left;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::{eprint_line, eprint_styled, sanitize};
@@ -100,9 +100,8 @@ impl Printer {
         Ok(())
     }
 
-    /// Prints the id of a job that is not followed, and how to follow and cancel it. `saved` is what came of saving the
-    /// session: the time until which the job can be cancelled.
-    pub(crate) async fn detached(&mut self, job: &FollowedJob, saved: Option<io::Result<String>>) -> Result<(), Error> {
+    /// Prints the id of a job that is not followed, and how to follow and cancel it.
+    pub(crate) async fn detached(&mut self, job: &FollowedJob, left: Option<Left>) -> Result<(), Error> {
         if let Format::Bars(bars) = &self.format {
             bars.clear();
         }
@@ -111,23 +110,31 @@ impl Printer {
             Format::Bars(_) => self.format = Format::Lines,
             Format::Lines => {}
         }
-        self.left(job, saved).await;
+        self.left(job, left).await;
         self.sink.write(format!("{}\n", job.job_id).as_bytes()).await
     }
 
     /// Prints how to follow and cancel a job that is followed no more.
-    pub(crate) async fn left(&mut self, job: &FollowedJob, saved: Option<io::Result<String>>) {
+    pub(crate) async fn left(&mut self, job: &FollowedJob, left: Option<Left>) {
         self.note(&format!("follow it with `nuncio tail {}`", job.job_id)).await;
-        match saved {
-            Some(Ok(until)) => {
-                let cancel = format!("cancel it with `nuncio cancel {}` on this machine until {until}", job.job_id);
-                self.note(&cancel).await;
+        let Some(Left { saved, until, then_principal }) = left else { return };
+        let id = &job.job_id;
+        match (saved, then_principal) {
+            (Ok(()), true) => {
+                let then = "and then anywhere, with a token of the same principal";
+                self.note(&format!("cancel it with `nuncio cancel {id}` on this machine until {until}, {then}")).await;
             }
-            Some(Err(error)) => {
+            (Ok(()), false) => {
+                self.note(&format!("cancel it with `nuncio cancel {id}` on this machine until {until}")).await;
+            }
+            (Err(error), true) => {
+                let only_then = format!("the job can be cancelled only from {until} on, with `nuncio cancel {id}`");
+                self.message(&format!("{only_then}, because its session cannot be saved: {error}")).await;
+            }
+            (Err(error), false) => {
                 self.message(&format!("the job cannot be cancelled, because its session cannot be saved: {error}"))
                     .await;
             }
-            None => {}
         }
     }
 

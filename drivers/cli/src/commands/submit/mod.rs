@@ -122,12 +122,12 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
         printer.accepted(&job, handle.info(), session_id.as_ref()).await?;
         let kept = Kept::new(&client, options.connection.url()?, job.job_id.clone());
         if options.detach {
-            let saved = kept.leave();
+            let left = kept.leave();
             client.close().await;
-            printer.detached(&job, saved).await?;
+            printer.detached(&job, left).await?;
             return Ok(Exit::Success);
         }
-        if let Some(Err(error)) = kept.hold() {
+        if let Err(error) = kept.hold() {
             printer
                 .message(&format!(
                     "nuncio: the session cannot be saved, so the job can only be cancelled here: {error}"
@@ -149,7 +149,7 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
             followed = follow(&mut session, handle, job.clone(), &mut printer, following) => Some(followed),
             () = interrupts.reach(last) => None,
         };
-        let (left, exit) = match followed {
+        let (why, exit) = match followed {
             Some(Err(error)) if error.is_closed_pipe() => {
                 ("stdout was closed; the job goes on".to_owned(), Exit::Success)
             }
@@ -163,9 +163,9 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
             None if last == 1 => ("interrupted; the job goes on".to_owned(), Exit::Interrupted),
             None => ("interrupted; the job may still be running".to_owned(), Exit::Interrupted),
         };
-        let saved = kept.leave();
-        printer.message(&format!("nuncio: {left}")).await;
-        printer.left(&job, saved).await;
+        let left = kept.leave();
+        printer.message(&format!("nuncio: {why}")).await;
+        printer.left(&job, left).await;
         Ok(exit)
     };
     exit.await.map_err(|error: Error| error.for_job(&job.job_id))

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::runtime::Runtime;
+use super::runtime::{Done, Runtime};
+use crate::support::{Serving, nuncio};
 
 #[test]
 fn detach_prints_the_job_and_leaves_it_running() {
@@ -159,6 +160,53 @@ fn only_the_session_that_submitted_a_job_may_cancel_it() {
     let done = runtime.run(&["cancel", &job]);
     assert_eq!(done.code, Some(1), "{}", done.stderr);
     assert!(done.stderr.contains("had already ended: success"), "{}", done.stderr);
+}
+
+/// Nuncio's runtime lets every session of the principal cancel a job once the session that submitted it can no longer be
+/// resumed. With a journal, this also holds for a job that is run again after a restart.
+#[test]
+fn after_the_resume_window_a_job_can_be_cancelled_on_another_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let journal = path("journal");
+    let with_journal = ["--token", "t=me", "--resume-window", "1s", "--restart", "slow=rerun", "--journal", &journal];
+    for (arguments, restarts) in [(&with_journal[..4], false), (&with_journal, true)] {
+        let mut serving = Serving::start(arguments);
+        let on = |machine: &str, url: &str, arguments: &[&str]| -> Done {
+            let mut command = nuncio(arguments);
+            command.args(["--url", url, "--token", "t"]).env("XDG_STATE_HOME", path(machine));
+            command.output().unwrap().into()
+        };
+        let left = on("one", &serving.url, &["submit", "slow", "--input", r#"{"ticks":1000000}"#, "--detach"]);
+        assert_eq!(left.code, Some(0), "{}", left.stderr);
+        assert!(left.stderr.contains("Z, and then anywhere, with a token of the same principal"), "{}", left.stderr);
+        if restarts {
+            serving.stop("KILL");
+            serving = Serving::start(arguments);
+        }
+        loop {
+            let done = on("another", &serving.url, &["cancel", left.stdout.trim()]);
+            if done.code == Some(0) {
+                break;
+            }
+            assert_eq!(done.code, Some(5), "{}", done.stderr);
+            let later =
+                "When that session has had no connection for 1s, every session of its principal may cancel the job";
+            assert!(done.stderr.contains(later), "{}", done.stderr);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_session_that_cannot_be_saved_leaves_a_job_that_can_be_cancelled_later() {
+    let runtime = Runtime::start();
+    let mut submit = runtime.command(&["submit", "waits", "--detach"]);
+    let done: Done = submit.env("XDG_STATE_HOME", "/dev/null/state").output().unwrap().into();
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    for what in ["the job can be cancelled only from 2", "because its session cannot be saved: "] {
+        assert!(done.stderr.contains(what), "{what}: {}", done.stderr);
+    }
 }
 
 #[cfg(unix)]
