@@ -36,6 +36,14 @@ the first file. It contains the number of shards, and every command uses the
 files of all of them. The copies that backup and restore write are named in the
 same way.
 
+The state of a session is one of these:
+  open          its client is connected, or was when the server was killed
+  disconnected  its client has lost the connection
+  closed        its client has closed it
+  over          it can no longer be resumed
+A disconnected or closed session can be resumed until the --resume-window of the
+server has passed.
+
 Do not copy the file of a journal that a nuncio is using: the copy would lack
 the write-ahead log, and nuncio would refuse it. backup makes a complete copy.
 

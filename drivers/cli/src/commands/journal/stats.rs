@@ -6,7 +6,7 @@ use nuncio_tokio::arcp::journal::{JournalContents, JournalStats};
 use nuncio_tokio::arcp::{FinalStatus, Time};
 use serde::Serialize;
 
-use super::sessions::Session;
+use super::sessions::{Session, States};
 use crate::size;
 
 /// Sessions that are named in a line; `nuncio journal sessions` lists all.
@@ -30,6 +30,7 @@ pub(super) struct Stats<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_event: Option<String>,
     sessions: u64,
+    session_states: States,
     session_ids: Vec<&'a str>,
     jobs: Jobs,
     credentials_unrevoked: u64,
@@ -96,6 +97,7 @@ impl Stats<'_> {
             events: sum(|shard| shard.contents.events),
             oldest_event: oldest.map(Time::to_rfc3339),
             sessions: sum(|shard| shard.contents.sessions),
+            session_states: States::of(sessions),
             session_ids: sessions.iter().filter(|session| session.is_open()).map(Session::id).collect(),
             jobs: Jobs {
                 unfinished: sum(|shard| shard.contents.jobs_unfinished),
@@ -110,6 +112,7 @@ impl Stats<'_> {
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
+        let States { open, disconnected, closed } = self.session_states;
         let Jobs { unfinished, success, error, cancelled, timed_out } = self.jobs;
         let oldest = self.oldest_event.as_ref().map(|at| format!(", the oldest of {at}")).unwrap_or_default();
         let records = match self.numbers {
@@ -128,6 +131,7 @@ impl Stats<'_> {
             ("records", records),
             ("events", format!("{}{oldest}", self.events)),
             ("sessions", format!("{} connected or resumable{}", self.sessions, self.named_sessions())),
+            ("", format!("{open} open, {disconnected} disconnected, {closed} closed by their clients")),
             (
                 "jobs",
                 format!(

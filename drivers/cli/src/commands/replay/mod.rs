@@ -35,7 +35,8 @@ Prints the numbered frames of the session as a resume sends them: one JSON
 envelope per line, and each job.accepted before the first frame of its job. With
 --job alone, the frames come from the session that submitted the job. The
 command only reads the journal, and may run while a nuncio uses it. With
---follow, it ends when the session is closed, or at Ctrl-C with exit code 0.
+--follow, it ends when the session can no longer be resumed, or at Ctrl-C with
+exit code 0.
 
 Exit codes:
   0    the frames were printed
@@ -162,7 +163,7 @@ impl Replay {
         }
         while self.options.follow && !self.is_stopped() {
             if self.transcript.is_closed() {
-                eprint_line("nuncio: the session is closed");
+                eprint_line("nuncio: the session is over, because it can no longer be resumed");
                 break;
             }
             std::thread::sleep(POLL_INTERVAL);

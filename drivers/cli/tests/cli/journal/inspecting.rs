@@ -113,7 +113,7 @@ fn sessions_are_listed_for_a_replay() {
     let ids: Vec<&Value> = listed.iter().map(|session| &session["session_id"]).collect();
     assert_eq!(ids, [&json!(first.session_id), &json!(second.session_id)], "oldest first");
     assert_eq!((&listed[0]["jobs"], &listed[0]["events"]), (&json!([job]), &json!(5)));
-    assert_eq!((&listed[0]["last_event_seq"], &listed[0]["closed"]), (&json!(5), &json!(false)));
+    assert_eq!((&listed[0]["last_event_seq"], &listed[0]["state"]), (&json!(5), &json!("open")));
     assert_eq!((&listed[0]["dialect"], &listed[0]["principal"]), (&json!("nuncio"), &json!("me")));
     assert_eq!((&listed[1]["jobs"], &listed[1]["last_event_seq"]), (&json!([]), &json!(0)));
 
@@ -122,6 +122,40 @@ fn sessions_are_listed_for_a_replay() {
     let table = run(&["journal", "sessions", &journal]);
     let line = stdout(&table).lines().nth(1).unwrap();
     assert!(line.starts_with(&first.session_id) && line.ends_with("open"), "{line}");
+}
+
+#[test]
+fn the_state_of_a_session_says_whether_its_client_has_closed_it() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let states = || {
+        let output = run(&["journal", "sessions", &journal]);
+        let lines = stdout(&output).lines().skip(1);
+        lines.map(|line| line.rsplit("  ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let serving = serve(&journal);
+    let mut closed = Wire::connect(&serving.url, "t");
+    let lost = Wire::connect(&serving.url, "t");
+    closed.request("session.close", &json!({}));
+    closed.until_type("session.closed");
+    serving.stop("TERM");
+    let found = states();
+    assert!(found[0].starts_with("closed by its client at 2"), "{found:?}");
+    assert!(found[1].starts_with("disconnected since 2"), "{found:?}");
+    let output = run(&["journal", "sessions", &journal, "--json"]);
+    let first: Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
+    assert_eq!(first["state"], "closed");
+    assert_eq!(found[0], format!("closed by its client at {}", first["since"].as_str().unwrap()));
+    let counted = stats(&journal);
+    assert_eq!(counted["sessions"], json!(2), "both can be resumed");
+    assert_eq!(counted["session_states"], json!({"open": 0, "disconnected": 1, "closed": 1}));
+    let text = run(&["journal", "stats", &journal]);
+    assert!(stdout(&text).contains("0 open, 1 disconnected, 1 closed by their clients"), "{}", stdout(&text));
+
+    let serving = serve(&journal);
+    let _resumed = Wire::resume(&serving.url, "t", &lost.point());
+    serving.stop("KILL");
+    assert_eq!(states()[1], "open", "no server has noted its end");
 }
 
 #[test]

@@ -168,7 +168,10 @@ fn following_ends_with_the_session() {
         printed += 1;
     }
     assert_eq!(printed, expected);
-    assert_eq!(following.ended(), (Some(0), "nuncio: the session is closed\n".to_owned()));
+    assert_eq!(
+        following.ended(),
+        (Some(0), "nuncio: the session is over, because it can no longer be resumed\n".to_owned())
+    );
 }
 
 #[test]
