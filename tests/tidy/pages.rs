@@ -72,6 +72,41 @@ fn check_links(page: &Path) -> usize {
     found.count()
 }
 
+/// The suites that prove a promise are in `tests/`, or the Map says where else.
+#[test]
+fn the_suites_of_the_readme_are_where_its_map_says() {
+    let page = read("README.md");
+    let section = |title: &str| {
+        let (_, rest) = page.split_once(&format!("\n## {title}")).unwrap();
+        rest.split("\n## ").next().unwrap()
+    };
+    let proofs = section("What is promised").lines().filter_map(|row| row.trim_end_matches(" |").rsplit_once(" | "));
+    let words = proofs.flat_map(|(_, proof)| proof.split('`').skip(1).step_by(2));
+    let suites: BTreeSet<&str> =
+        words.filter(|word| word.chars().all(|next| next.is_ascii_lowercase() || next == '_')).collect();
+    assert!(suites.len() > 5, "only {suites:?} are named");
+    for suite in suites {
+        let is_in = |folder: &str| {
+            let path = root().join(folder).join(suite);
+            path.is_dir() || path.with_extension("rs").is_file()
+        };
+        let is_in_map = section("Map").contains(&format!("`{suite}` runs the command and is in `drivers/cli/tests/`"));
+        assert!(is_in("tests") || is_in_map && is_in("drivers/cli/tests"), "README.md names {suite}");
+    }
+}
+
+#[test]
+fn the_packages_that_the_checks_install_are_named() {
+    let page = read(".github/CONTRIBUTING.md");
+    let script = read(".ci/run");
+    let lists = script.split("missing+=(").skip(1).filter_map(|rest| rest.split(')').next());
+    let packages: Vec<&str> = lists.flat_map(str::split_whitespace).collect();
+    assert!(packages.len() > 5, "only {packages:?} are installed");
+    for package in packages {
+        assert!(page.contains(&format!("`{package}`")), ".github/CONTRIBUTING.md does not name {package}");
+    }
+}
+
 #[test]
 fn no_page_has_the_marks_of_a_conflict() {
     let folders = [".github", "core", "drivers", "fuzz"];
