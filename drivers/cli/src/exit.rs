@@ -10,7 +10,7 @@ Exit codes:
   0    the job succeeded
   1    the job failed
   2    invalid usage: a flag, a file or the input
-  3    the job was cancelled, by Ctrl-C here or from elsewhere
+  3    the job was cancelled
   4    the job timed out
   5    the runtime refused the token or the request
   6    the runtime is unreachable, or the session or part of the result is lost

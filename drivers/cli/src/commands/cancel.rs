@@ -31,13 +31,14 @@ While `nuncio submit` follows a job, press Ctrl-C in its terminal to cancel the
 job. When nothing follows the job any more (after --detach, a second Ctrl-C or a
 crash), `nuncio cancel` cancels it. This works on the machine that submitted the
 job, because only the session that submitted a job may cancel it, and `nuncio
-submit` saves that session there. When the resume window of the session has
-passed, every session of the same principal may cancel the job. Operators
+submit` saves that session there. When the session has had no connection for
+10 minutes (`nuncio serve --resume-window`), it is over. From then on, every
+session of the same principal may cancel the job, on any machine. Operators
 (`nuncio serve --operator`) may cancel every job.
 
 Exit codes:
   0    the job is cancelled, now or by an earlier request
-  1    the job ended otherwise
+  1    the job ended in another way, now or before the request
   2    invalid usage
   5    the runtime refused the token, or this session may not cancel the job
   6    the runtime is unreachable, or the session is lost

@@ -26,11 +26,11 @@ Examples:
   nuncio jobs --status pending,running --watch
 
 The newest jobs are listed first. AGE is the time since a job was created, TOOK
-is the time from then to its end, and ERROR says why it failed. A running job is
-asking if it waits for an answer (`nuncio questions`), and cancelling if it was
-asked to stop. Only the jobs of the token's principal are listed, unless the
-policy of the runtime allows more. Ended jobs are listed for a limited time
-(`nuncio serve --retention`).
+is how long it took from its creation to its end, and ERROR says why it failed.
+A running job is asking if it waits for an answer (`nuncio questions`), and
+cancelling if it was asked to stop. Only the jobs of the token's principal are
+listed, unless the policy of the runtime allows more. Ended jobs are listed for
+a limited time (`nuncio serve --retention`).
 
 Exit codes:
   0    the jobs were listed; with --watch, Ctrl-C was pressed

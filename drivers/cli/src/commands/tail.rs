@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Skip events from before now
     #[arg(long, conflicts_with = "from")]
     no_history: bool,
-    /// Skip events up to and including this number, which is the one after # that tail prints, or `seq` with --json
+    /// Skip events up to and including this number. tail prints the number of an event after #, and as `seq` with --json
     #[arg(long, value_name = "SEQ")]
     from: Option<u64>,
     /// Write the result to this file instead of stdout. The file is replaced when the job has succeeded, and not touched

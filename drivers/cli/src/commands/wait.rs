@@ -34,7 +34,8 @@ Exit codes:
   6    the runtime is unreachable, or the session is lost
   7    stdout cannot be written
   130  left by Ctrl-C before the end of all jobs
-If the jobs ended differently, the exit code is the smallest one above 0.";
+If the jobs ended in different ways, the exit code is the lowest of theirs that
+is not 0.";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]

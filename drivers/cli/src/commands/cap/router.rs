@@ -71,7 +71,7 @@ pub(super) struct Options {
     /// File for the jobs, so that they outlive the router. It is created if it does not exist [default: none]
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// Keep submitted jobs and results in this stream of NATS `JetStream` until they are stored, so that the router misses
+    /// Keep submitted jobs and results in this stream of NATS `JetStream` until the router has stored them, so that it misses
     /// none while it is away [default: none; `NUNCIO_CAP` if no name is given]
     #[arg(
         long,

@@ -21,7 +21,7 @@ Example:
 
 Creates an edge from a session of the application to another session, and
 prints its id on stdout. If the other session belongs to another application,
-coordinators of May require a scope of the token for it, as above.
+coordinators for the SDK 0.1 require a scope of the token for it, as above.
 
 Exit codes:
   0  the edge is active
@@ -58,10 +58,10 @@ pub(super) struct DelegateOptions {
     /// Scope that is passed on. Repeat it for more
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     scopes: Vec<String>,
-    /// Resource that the edge is limited to. Repeat it for more; coordinators of 1.0 need one
+    /// Resource that the edge is limited to. Repeat it for more. Coordinators for the SDK 1.0 need one
     #[arg(long = "resource", value_name = "RESOURCE")]
     resources: Vec<String>,
-    /// Action that the edge is limited to, for coordinators of May. Repeat it for more
+    /// Action that the edge is limited to, with a coordinator for the SDK 0.1. Repeat it for more
     #[arg(long = "action", value_name = "ACTION")]
     actions: Vec<String>,
     /// Longest chain of delegations that begins with this edge, this one included
@@ -70,7 +70,7 @@ pub(super) struct DelegateOptions {
     /// Lifetime of the edge, up to a day
     #[arg(long, value_name = "DURATION", value_parser = ttl, default_value = "15m")]
     ttl: Ttl,
-    /// Edge that the new one follows, for coordinators of 1.0
+    /// Edge that the new one follows, with a coordinator for the SDK 1.0
     #[arg(long, value_name = "EDGE", value_parser = edge)]
     parent_edge: Option<EdgeId>,
     /// Print one JSON object

@@ -19,7 +19,7 @@ Example:
 Opens a session and prints its id on stdout. The session stays open until its
 lifetime has passed or `nuncio caracal terminate` ends it. The options of the
 connection use the environment variables of the Caracal SDK. This command does
-not renew the lease of a service of 1.0.
+not renew the lease that a coordinator for the SDK 1.0 gives a service.
 
 Exit codes:
   0  the session is open

@@ -30,7 +30,8 @@ tok-alice and tok-bob:
       --heartbeat 1 --resume-window 5 --creds
 
 Flags name other agents. The rules about heartbeats and about the end of the
-resume window are judged only if these times are shorter than --timeout.
+resume window are judged only if the runtime's interval of heartbeats and its
+resume window are shorter than --timeout.
 
 Exit codes:
   0    no rule is broken

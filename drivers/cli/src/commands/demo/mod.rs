@@ -44,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "restart")]
     pool: bool,
     /// Instead, run an agent that asks people to approve or refuse what it wants to do. The demo plays the people. The runtime
-    /// is restarted in between
+    /// is restarted while a question is open
     #[arg(long, conflicts_with_all = ["restart", "pool"])]
     ask: bool,
 }

@@ -67,7 +67,7 @@ pub(crate) struct Options {
     /// Print only frames of this job: its id, or a part of it that no other job of the journal has
     #[arg(long, value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     job: Option<String>,
-    /// Of the events, print only this kind, such as log. Frames that are not events are always printed. Repeat it, or
+    /// Print only events of this kind, such as log. Frames that are not events are always printed. Repeat it, or
     /// separate kinds with commas, for several
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     kinds: Vec<String>,

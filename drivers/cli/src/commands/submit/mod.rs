@@ -38,8 +38,9 @@ Ctrl-C cancels the job and waits for its end, unless --on-interrupt says
 otherwise. A second Ctrl-C leaves at once. If the runtime does not answer the
 cancel for some seconds, submit ends too. SIGTERM and SIGHUP do the same. When
 nothing follows the job any more (after --detach, a second Ctrl-C or a crash),
-`nuncio cancel` on this machine cancels it. When the resume window of the
-session has passed, every session of the same principal may cancel the job.";
+`nuncio cancel` on this machine cancels it. When the session has had no
+connection for 10 minutes (`nuncio serve --resume-window`), every session of the
+same principal may cancel the job, on any machine.";
 
 #[derive(Args, Debug)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]

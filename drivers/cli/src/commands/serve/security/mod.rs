@@ -61,7 +61,7 @@ pub(super) struct Security {
     /// changes
     #[arg(long, value_name = "FILE", group = "jwt_keys")]
     jwt_jwks: Option<PathBuf>,
-    /// Accept only JSON Web Tokens for this audience (aud). Repeat it to allow more [default: tokens without one]
+    /// Accept only JSON Web Tokens for this audience (aud). Repeat it to allow more [default: only tokens without an audience]
     #[arg(long, value_name = "AUDIENCE")]
     jwt_audience: Vec<String>,
     /// Accept only JSON Web Tokens of this issuer (iss). Repeat it to allow more [default: any]
