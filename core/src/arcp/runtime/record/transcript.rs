@@ -58,7 +58,7 @@ impl Transcript {
         self.known
     }
 
-    /// Whether the session is closed: it has no more frames.
+    /// Whether the session can no longer be resumed: it has no more frames.
     pub const fn is_closed(&self) -> bool {
         self.closed
     }

@@ -25,7 +25,7 @@ pub struct Committed {
 /// A summary of the sessions, jobs and credentials in a journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalContents {
-    /// Sessions that are not closed.
+    /// Sessions that are connected or can be resumed, also those that their clients have closed.
     pub sessions: u64,
     /// Jobs that have not ended. If their server is gone, the next one ends them.
     pub jobs_unfinished: u64,
