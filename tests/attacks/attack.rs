@@ -56,7 +56,7 @@ pub(crate) struct Attack {
     run: fn(&Stage) -> io::Result<()>,
 }
 
-pub(crate) const ATTACKS: [Attack; 16] = [
+pub(crate) const ATTACKS: [Attack; 17] = [
     Attack { name: "nothing", title: "nothing, for comparison", run: nothing },
     Attack { name: "inputs", title: "4 sessions × 1 000 jobs with inputs of 1 MB", run: inputs },
     Attack { name: "histories", title: "60 jobs that flood an attentive session", run: histories },
@@ -71,6 +71,7 @@ pub(crate) const ATTACKS: [Attack; 16] = [
     Attack { name: "readers", title: "200 sessions that watch floods and never read", run: readers },
     Attack { name: "replies", title: "900 sessions that ask for lists and never read", run: replies },
     Attack { name: "storm", title: "a storm of submits and cancels", run: storm },
+    Attack { name: "families", title: "4 families of 10 000 jobs, cancelled and ended at once", run: families },
     Attack { name: "subscriptions", title: "20 sessions × 1 000 subscriptions with histories", run: subscriptions },
     Attack { name: "results", title: "200 streamed results of 64 MB, never read", run: results },
 ];
@@ -373,6 +374,34 @@ fn storm(stage: &Stage) -> io::Result<()> {
     }
     session.discard(&stage.tally)?;
     stage.settle();
+    Ok(())
+}
+
+fn families(stage: &Stage) -> io::Result<()> {
+    let mut session = stage.login()?;
+    let mut roots = Vec::new();
+    for _ in 0..4 {
+        let payload = json!({"agent": "sleep", "lease_request": {"agent.delegate": ["*"]}});
+        let id = session.request("job.submit", &payload)?;
+        roots.push(session.answer(&id)?["payload"]["job_id"].clone());
+    }
+    session.discard(&stage.tally)?;
+    // A session has a limited number of live jobs.
+    let (sessions, each) = (stage.scale.of(40, 4), stage.scale.of(1_000, 100));
+    let mut others = Vec::new();
+    for number in 0..sessions {
+        let mut other = stage.attentive()?;
+        for _ in 0..each {
+            let root = &roots[number % roots.len()];
+            other.request("job.submit", &json!({"agent": "sleep", "parent_job_id": root}))?;
+        }
+        others.push(other);
+    }
+    stage.until("job.accepted", sessions * each);
+    for root in &roots {
+        session.request("job.cancel", &json!({"job_id": root}))?;
+    }
+    stage.until("job.error CANCELLED", sessions * each + roots.len());
     Ok(())
 }
 

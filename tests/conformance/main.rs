@@ -23,6 +23,7 @@ mod durability_transcript;
 mod durability_watching;
 mod s10_delegation;
 mod s10_families;
+mod s10_turns;
 mod s5_envelope;
 mod s5_trace;
 mod s5_user_data;

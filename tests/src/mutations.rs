@@ -193,9 +193,9 @@ const ARCP: [Mutation; 50] = [
     ),
     at(
         "children outlive their parents",
-        "arcp/runtime/end.rs",
-        "            self.end_descendants(id);\n            self.end_one",
-        "            self.end_one",
+        "arcp/runtime/jobs/family.rs",
+        "        let mut first = child(id)?;",
+        "        let mut first: JobKey = child(id).filter(|_| false)?;",
     ),
     at(
         "credit leaks",

@@ -1,9 +1,11 @@
 //! Cancellation (§7.4).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Runtime;
+use super::cancellation::Cancellation;
 use super::dispatch::Request;
 use super::end::{MAX_MESSAGE, cancelled};
 use super::event::Event;
@@ -12,6 +14,8 @@ use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::reply::To;
 use super::sessions::session::Session;
+use super::unfinished::Rest;
+use super::work;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::{reply, request};
 
@@ -30,7 +34,7 @@ impl Runtime {
         if !self.may_cancel(key, job) {
             return Err(self.may_not_cancel(key, job));
         }
-        if !job.state().is_live() {
+        if !job.state().is_live() || job.is_ending() {
             // The terminal in the session's log is the answer.
             self.tell_guest_done(key, request.id);
             return Ok(());
@@ -38,7 +42,7 @@ impl Runtime {
         let dialect = self.sessions.get(key).map(Session::dialect).unwrap_or_default();
         let payload = reply::cancelled(request.id, dialect, job.ulid(), reason.as_deref());
         self.reply(key, To { request_id: Some(request.id), job: Some(id) }, "job.cancelled", &payload);
-        self.cancel(id, reason.as_deref());
+        self.go_on_with_cancellation(Cancellation { open: Vec::from([id]), reason });
         Ok(())
     }
 
@@ -53,15 +57,19 @@ impl Runtime {
         Fault::new(ErrorCode::PermissionDenied, message).with_detail("reason", reason)
     }
 
-    /// Asks the agents of a job and of the jobs below it to stop.
-    fn cancel(&mut self, id: JobKey, reason: Option<&str>) {
-        let mut open = Vec::from([id]);
-        while let Some(id) = open.pop() {
+    /// Goes on with a cancellation, until it has reached all jobs or the turn is over.
+    pub(super) fn go_on_with_cancellation(&mut self, mut cancellation: Cancellation) {
+        while let Some(id) = cancellation.open.pop() {
+            if self.is_input_long() {
+                cancellation.open.push(id);
+                return self.leave_to_later_turn(Rest::Cancellation(Box::new(cancellation)));
+            }
+            self.work.charge(work::ENDED);
             match self.jobs.get(id).map(Job::state) {
                 Some(JobState::Asked) => self.drop_asked(id, cancelled()),
                 Some(JobState::Pending) => self.end_cancelled(id, Cause::Cancelled),
-                _ if self.cancel_running(id, reason) => {
-                    open.extend(self.jobs.get(id).into_iter().flat_map(Job::children).rev());
+                _ if self.cancel_running(id, cancellation.reason.as_deref()) => {
+                    cancellation.open.extend(self.jobs.get(id).into_iter().flat_map(Job::children).rev());
                 }
                 _ => {}
             }
@@ -70,6 +78,9 @@ impl Runtime {
 
     /// Asks the agent of a running job to stop. Returns whether it was asked; the jobs below it must then be asked too.
     fn cancel_running(&mut self, id: JobKey, reason: Option<&str>) -> bool {
+        if self.jobs.get(id).is_some_and(Job::is_ending) {
+            return false;
+        }
         let deadline = self.clock.now().plus(self.config.cancel_grace);
         if !self.jobs.cancel(id, deadline, &mut self.timers) {
             return false;

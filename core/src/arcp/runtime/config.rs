@@ -224,8 +224,8 @@ pub struct Limits {
     /// Steps spent on one comparison of a lease with an operation (§9.3) or with another lease (§9.4), which is not
     /// interrupted. A step is worth some twenty nanoseconds. Default: 25 000.
     pub pattern_work: u64,
-    /// Units of work after which a turn is over: a host lets others have the machine, and a listing, a history or a large
-    /// result that is not finished goes on later. A unit is a step of a comparison of leases, or some tens of nanoseconds of other work. Default:
+    /// Units of work after which a turn is over: a host lets others have the machine, and a listing, a history, a large
+    /// result or the end of a large family that is not finished goes on later. A unit is a step of a comparison of leases, or some tens of nanoseconds of other work. Default:
     /// 50 000.
     pub turn_work: u64,
     /// Decoded bytes of one result chunk (§8.4, §14). Default: 1 MiB.

@@ -32,6 +32,9 @@ impl Runtime {
     pub fn delegate(&mut self, now: Time, job: JobKey, request: &Delegate<'_>) -> Result<JobKey, Denied> {
         self.input(now, |this| {
             this.running(job).map_err(|_| Denied::NotRunning)?;
+            if this.jobs.is_family_ending(job) {
+                return Err(Denied::NotRunning);
+            }
             // Nothing is emitted before people have decided.
             if !this.config.ask_first.is_empty()
                 && let Err(denied @ Denied::NeedsApproval(_)) =

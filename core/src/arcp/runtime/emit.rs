@@ -141,7 +141,7 @@ impl Runtime {
     /// Checks that a job's agent may act.
     pub(super) fn running(&self, id: JobKey) -> Result<(), Refused> {
         let job = self.jobs.get(id).filter(|job| job.state() != JobState::Left).ok_or(Refused::Stale)?;
-        if job.output().has_rest() {
+        if job.output().has_rest() || job.is_ending() {
             Err(Refused::Terminal)
         } else if job.state().is_running() {
             Ok(())

@@ -10,6 +10,7 @@ use super::Runtime;
 use super::append::event_len;
 use super::event::Event;
 use super::host::{JobFailure, JobKey, Refused, SessionKey};
+use super::jobs::ending::JobEnd;
 use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobEnded, Record};
@@ -54,9 +55,8 @@ impl Runtime {
     /// Ends a job that does not succeed, after the jobs below it. A job that was cancelled ends as cancelled, and a job
     /// that was refused an operation because its lease had expired ends as expired, whatever `cause` is.
     pub(super) fn end_fault(&mut self, id: JobKey, cause: Cause, fault: Fault) {
-        if self.jobs.get(id).is_some_and(|job| job.would_end(cause)) {
-            self.end_descendants(id);
-            self.end_one(id, cause, fault);
+        if self.jobs.get(id).is_some_and(|job| job.would_end(cause) && !job.is_ending()) {
+            self.end_family(id, JobEnd::Fault(cause, fault));
         }
     }
 
@@ -78,24 +78,22 @@ impl Runtime {
             self.end_cancelled(id, Cause::Finished);
             return;
         }
-        self.end_descendants(id);
-        if self.jobs.end(id, Cause::Finished, &mut self.timers).is_some() {
-            let terminal = reply::success(success, self.clock.text());
-            let result = match success {
-                Success::Inline(json) | Success::Base64(json) => Some(Bytes::copy_from_slice(json.as_bytes())),
-                Success::Streamed { .. } => None,
-            };
-            self.conclude(id, true, terminal, None, result);
-        }
+        let terminal = reply::success(success, self.clock.text());
+        let result = match success {
+            Success::Inline(json) | Success::Base64(json) => Some(Bytes::copy_from_slice(json.as_bytes())),
+            Success::Streamed { .. } => None,
+        };
+        self.end_family(id, JobEnd::Success(terminal, result));
     }
 
-    /// Ends the jobs below this one, deepest first: each before the terminal of the one above it.
-    fn end_descendants(&mut self, id: JobKey) {
-        for child in self.jobs.descendants(id) {
-            match self.jobs.get(child).map(Job::state) {
-                Some(JobState::Asked) => self.drop_asked(child, cancelled()),
-                Some(_) => self.end_one(child, Cause::ParentEnded, cancelled()),
-                None => {}
+    /// Ends a job below which no job is left.
+    pub(super) fn end_alone(&mut self, id: JobKey, ending: JobEnd) {
+        match ending {
+            JobEnd::Fault(cause, fault) => self.end_one(id, cause, fault),
+            JobEnd::Success(terminal, result) => {
+                if self.jobs.end(id, Cause::Finished, &mut self.timers).is_some() {
+                    self.conclude(id, true, terminal, None, result);
+                }
             }
         }
     }

@@ -42,6 +42,7 @@ impl Runtime {
             for id in this.jobs.ids() {
                 match this.jobs.get(id).map(Job::state) {
                     Some(JobState::Asked) => this.drop_asked(id, fault.clone()),
+                    Some(_) if this.jobs.get(id).is_some_and(Job::is_ending) => this.end_family_now(id),
                     Some(_) => this.end_fault(id, Cause::Aborted, fault.clone()),
                     None => {}
                 }

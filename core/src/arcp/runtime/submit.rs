@@ -145,7 +145,8 @@ impl Runtime {
         let found = JobUlid::parse(named).and_then(|ulid| self.jobs.find(ulid));
         let fits = |id: &JobKey| {
             let job = self.jobs.get(*id);
-            job.is_some_and(|job| job.state().is_running() && *job.accepted().principal == *principal)
+            let is_own = job.is_some_and(|job| job.state().is_running() && *job.accepted().principal == *principal);
+            is_own && !self.jobs.is_family_ending(*id)
         };
         found
             .filter(fits)

@@ -3,7 +3,8 @@
 //! ```text
 //! handle_frame, handle_frame, ... until is_turn_over      the host lets others have the machine between turns
 //! handle_timeout(Turn)                                    what is not finished goes on, one turn at a time: listings,
-//!                                                         histories that sessions are sent, rests of large results
+//!                                                         histories that sessions are sent, rests of large results,
+//!                                                         the ends and cancellations of large families
 //! ```
 
 use super::Runtime;
@@ -48,6 +49,14 @@ impl Runtime {
                 }
                 Rest::Histories(session) => self.go_on_with_histories(session),
                 Rest::Result(job) => self.go_on_with_result(job),
+                Rest::Family(job) => {
+                    self.go_on_with_family(job);
+                    false
+                }
+                Rest::Cancellation(cancellation) => {
+                    self.go_on_with_cancellation(*cancellation);
+                    false
+                }
             };
             // What the flush does is not counted yet. It may be all that the turn allows.
             if left_to_flush || self.is_turn_over() {

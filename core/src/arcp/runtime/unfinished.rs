@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+use super::cancellation::Cancellation;
 use super::event::Timer;
 use super::host::{ConnId, JobKey, SessionKey};
 use super::listing::Listing;
@@ -18,6 +19,10 @@ pub(super) enum Rest {
     Histories(SessionKey),
     /// The rest of a large result.
     Result(JobKey),
+    /// The end of a job that waits for the jobs below it.
+    Family(JobKey),
+    /// A cancellation that has not reached all jobs of a family.
+    Cancellation(Box<Cancellation>),
 }
 
 /// What is not finished, in the order of the next turns.
@@ -65,7 +70,8 @@ impl Rest {
     fn held(&self) -> usize {
         match self {
             Rest::Listing(listing) => listing.held(),
-            Rest::Histories(_) | Rest::Result(_) => 64,
+            Rest::Histories(_) | Rest::Result(_) | Rest::Family(_) => 64,
+            Rest::Cancellation(cancellation) => cancellation.held(),
         }
     }
 }

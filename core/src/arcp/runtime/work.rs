@@ -14,6 +14,8 @@ pub(super) const PASSED: u64 = 16;
 pub(super) const EVENT_BYTES: u64 = 8;
 /// Units of work for an ended job, or an idempotency record, that is removed.
 pub(super) const REMOVED: u64 = 100;
+/// Units of work for a job that ends, or is cancelled, because one above it is.
+pub(super) const ENDED: u64 = 1_000;
 /// Units of work for a deadline.
 pub(super) const DEADLINE: u64 = 500;
 

@@ -1,11 +1,12 @@
 //! Delegation: jobs above and below, and the budgets they share (§9.6, §10).
 
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use super::Jobs;
+use super::ending::JobEnd;
 use super::job::Job;
 use super::reservations::Reserved;
+use super::state::JobState;
 use crate::arcp::runtime::host::{JobKey, ReservationId};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::budget::{Amount, Amounts, Budget, BudgetError, Currency};
@@ -129,17 +130,32 @@ impl Jobs {
         parent
     }
 
-    /// The jobs below this one that have not ended, each before the one that delegated it.
-    pub(in crate::arcp::runtime) fn descendants(&self, id: JobKey) -> Vec<JobKey> {
-        let children = |id: JobKey| self.get(id).into_iter().flat_map(Job::children);
-        let mut open: Vec<JobKey> = children(id).collect();
-        let mut found = Vec::new();
-        while let Some(id) = open.pop() {
-            found.push(id);
-            open.extend(children(id));
+    /// Returns the job below this one that ends first. No job is below that.
+    pub(in crate::arcp::runtime) fn first_to_end_below(&self, id: JobKey) -> Option<JobKey> {
+        let has_ended = |id: &JobKey| self.get(*id).is_none_or(|job| job.state() == JobState::Left);
+        let child = |id: JobKey| self.get(id)?.children().find(|child| !has_ended(child));
+        let mut first = child(id)?;
+        while let Some(below) = child(first) {
+            first = below;
         }
-        // The search finds parents first and siblings in reverse order, so the result is reversed.
-        found.reverse();
-        found
+        Some(first)
+    }
+
+    /// Keeps how a job ends until the jobs below it have ended.
+    pub(in crate::arcp::runtime) fn keep_ending(&mut self, id: JobKey, ending: JobEnd) {
+        if let Some(job) = self.get_mut(id) {
+            job.keep_ending(ending);
+        }
+    }
+
+    /// Returns how a job ends that waits for the jobs below it, and lets it wait no longer.
+    pub(in crate::arcp::runtime) fn take_ending(&mut self, id: JobKey) -> Option<JobEnd> {
+        self.get_mut(id)?.take_ending()
+    }
+
+    /// Returns whether a job, or one above it, only waits for the jobs below it to end.
+    pub(in crate::arcp::runtime) fn is_family_ending(&self, id: JobKey) -> bool {
+        let line = core::iter::successors(self.get(id), |job| self.get(job.parent()?));
+        line.into_iter().any(Job::is_ending)
     }
 }

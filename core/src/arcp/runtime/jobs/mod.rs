@@ -3,6 +3,7 @@
 mod asked;
 mod asking;
 mod ended;
+pub(crate) mod ending;
 mod expiry;
 mod family;
 pub(crate) mod history;

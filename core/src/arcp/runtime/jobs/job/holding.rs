@@ -16,6 +16,7 @@ impl Job {
             + self.output.held()
             + self.reservations.held()
             + self.questions.held()
+            + self.ending_held()
             + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
     }
 }

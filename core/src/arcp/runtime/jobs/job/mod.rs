@@ -1,6 +1,7 @@
 //! One job: its request, its state and its family. `events.rs` has its events and its watchers.
 
 mod budget;
+mod ending;
 mod events;
 mod holding;
 mod lease;
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{JobKey, SessionKey};
+use crate::arcp::runtime::jobs::ending::JobEnd;
 use crate::arcp::runtime::jobs::expiry::Expiry;
 use crate::arcp::runtime::jobs::history::History;
 use crate::arcp::runtime::jobs::output::JobOutput;
@@ -99,6 +101,8 @@ pub(crate) struct Job {
     submit_deadline: Deadline,
     runtime_deadline: Deadline,
     grace_deadline: Deadline,
+    /// How it ends once the jobs below it have ended.
+    ending: Option<Box<JobEnd>>,
     terminal: Option<Arc<Terminal>>,
     /// Its place among the ended jobs, once it is one of them.
     concluded: Option<u64>,
@@ -144,6 +148,7 @@ impl Job {
             submit_deadline: Deadline::new(Timer::Submit),
             runtime_deadline: Deadline::new(Timer::Runtime),
             grace_deadline: Deadline::new(Timer::Grace),
+            ending: None,
             terminal: None,
             concluded: None,
             charge: Charge::default(),

@@ -68,9 +68,10 @@ impl Job {
         self.runs.streamed = true;
     }
 
-    /// Leaves it to the next start of the runtime. Returns whether it was left: it had not ended, and was not cancelled.
+    /// Leaves it to the next start of the runtime. Returns whether it was left: it had not ended, was not about to,
+    /// and was not cancelled.
     pub(in crate::arcp::runtime::jobs) fn leave(&mut self, id: JobKey, timers: &mut Timers) -> bool {
-        if !self.state.leave() {
+        if self.is_ending() || !self.state.leave() {
             return false;
         }
         self.end_deadlines(id, timers);
