@@ -5,6 +5,7 @@ mod cap;
 mod caracal;
 mod drivers;
 mod elsewhere;
+mod parts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutation> {
         .chain(&caracal::CARACAL)
         .chain(&drivers::DRIVERS)
         .chain(&elsewhere::ELSEWHERE)
+        .chain(&parts::PARTS)
 }
 
 /// The mistakes in ARCP.

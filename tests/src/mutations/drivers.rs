@@ -14,7 +14,7 @@ const COMMAND: Tests = Tests { package: "nuncio-cli", target: "cli", filter: "" 
 const SHARED_TOKENS: Tests = shared("token::cache");
 
 /// Unit tests of what both drivers share.
-const fn shared(filter: &'static str) -> Tests {
+pub(super) const fn shared(filter: &'static str) -> Tests {
     Tests { package: "nuncio-shared", target: "", filter }
 }
 
@@ -23,7 +23,7 @@ const fn pair(filter: &'static str) -> Tests {
     Tests { package: "nuncio-tests", target: "drivers", filter }
 }
 
-const fn at(
+pub(super) const fn at(
     tests: Tests,
     name: &'static str,
     file: &'static str,
