@@ -224,6 +224,22 @@ fn invalid_flags_are_invalid_usage() {
 }
 
 #[test]
+fn a_setting_of_an_agent_that_is_not_offered_is_reported() {
+    for (agent, other) in [(["--agent", "a=sh"], "echo"), (["--agent", "a=sh"], "b"), (["--agent", "a@1=sh"], "a@1")] {
+        for (option, value) in [("--max-concurrent", "1"), ("--restart", "rerun")] {
+            let output = run(&[&["serve", "--check"], &agent[..], &[option, &format!("{other}={value}")]].concat());
+            let said = format!("{option} names {other:?}, which is not an agent of this server");
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            assert!(stderr(&output).contains(&said), "{}", stderr(&output));
+        }
+    }
+    for agent in [&["--demo-agents"][..], &["--agent", "echo=sh"]] {
+        let output = run(&[&["serve", "--check", "--max-concurrent", "echo=1"], agent].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn an_invalid_address_is_reported() {
     let output = run(&["serve", "--check", "--demo-agents", "--listen", "nowhere"]);
     assert_eq!(output.status.code(), Some(2));
@@ -283,6 +299,8 @@ fn a_pool_is_described_in_a_table_of_its_own() {
     let output = file.check(&["--max-concurrent", "count=3"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("agent    count@2: the workers of job.count\n"), "{}", stdout(&output));
+    let output = file.check(&["--max-concurrent", "other=3"]);
+    assert!(stderr(&output).contains("names \"other\", which is not an agent of this server"), "{}", stderr(&output));
     let unsaid = File::new("pool-keys", pool);
     assert!(unsaid.complaint().contains("a pool of CAP workers needs --cap-keys DIR"), "{}", unsaid.complaint());
     let wrong = File::new("pool-topic", "[pool]\ncap-agent = [\"count=sys.job\"]\n");

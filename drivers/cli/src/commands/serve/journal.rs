@@ -195,12 +195,8 @@ impl JournalSetting {
             return;
         }
         eprint_line(&restored_text(&restored, &server.stats(), &file.to_string()));
-        let skipped = restored.repeated + restored.ignored;
-        if skipped > 0 {
-            eprint_line(&format!(
-                "nuncio: {} of the journal contradicted others or exceeded a limit, and had no effect",
-                count(skipped, "record")
-            ));
+        if let Some(text) = skipped_text(&restored) {
+            eprint_line(&text);
         }
     }
 }
@@ -232,9 +228,27 @@ fn restored_text(restored: &Restored, stats: &Stats, file: &str) -> String {
     text
 }
 
+/// Returns how many records had no effect, if there are any.
+fn skipped_text(restored: &Restored) -> Option<String> {
+    let skipped = restored.repeated + restored.ignored;
+    let records = count(skipped, "record");
+    (skipped > 0)
+        .then(|| format!("nuncio: {records} of the journal contradicted others or exceeded a limit, and had no effect"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_without_an_effect_are_counted_if_there_are_any() {
+        let text = |repeated, ignored| skipped_text(&Restored { repeated, ignored, ..Restored::default() });
+        assert_eq!(text(0, 0), None);
+        for (repeated, ignored, said) in [(3, 2, "5 records of"), (1, 0, "1 record of"), (0, 2, "2 records of")] {
+            let text = text(repeated, ignored).unwrap_or_default();
+            assert!(text.contains(said), "{text}");
+        }
+    }
 
     #[test]
     fn everything_that_is_restored_is_counted() {

@@ -35,6 +35,19 @@ print("got", json.dumps(answers), flush=True)
     assert_eq!(following.end().0, Some(0));
 }
 
+/// A program such as `sort` reads its input to the end.
+#[test]
+fn the_stdin_of_a_program_that_asks_nothing_ends_after_the_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("serve.toml");
+    let program = r#"sh -c 'read -r input; cat; echo "{\"result\":$input}"'"#;
+    std::fs::write(&config, format!("[agents.it]\ncommand = {program:?}\nquestions = false\n")).expect("a file");
+    let serving = serving(&["--config", config.to_str().expect("a path that is text")]);
+    // A limit that is reached only if the program waits for more.
+    let output = submit(&serving, &["--input", "7", "--max-runtime", "1m"]);
+    assert_eq!(succeeded(&output), "7");
+}
+
 #[test]
 fn the_answer_to_authorize_comes_when_people_have_decided() {
     let serving = python(

@@ -60,3 +60,19 @@ fn read(path: &Path) -> io::Result<BTreeSet<String>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines.map(ToOwned::to_owned).collect())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use super::*;
+
+    /// A file has comments and blank lines, and an id of a mandate may be any text.
+    #[test]
+    fn only_lines_that_are_ids_revoke_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revoked");
+        std::fs::write(&path, "# stolen\n\n  s-1  \n\t#s-2\ns-3#\n").unwrap();
+        let ids = read(&path).unwrap();
+        assert_eq!(ids.iter().collect::<Vec<_>>(), ["s-1", "s-3#"]);
+    }
+}
