@@ -174,6 +174,31 @@ fn a_history_with_a_gap_is_marked_truncated() {
     }
 }
 
+/// Records that were committed with many that are still needed stay with them.
+#[test]
+fn a_history_whose_first_and_last_events_are_left_is_marked_truncated() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, SqliteOptions { retain: Duration::ZERO, ..options() });
+    let needed = |jobs: std::ops::Range<u64>| jobs.map(|number| accepted(&job(number))).collect::<Vec<_>>();
+    let first = [needed(0..20), vec![unwatched(&job(0), 0)]].concat();
+    let middle: Vec<Record> = (1..99).map(|position| unwatched(&job(0), position)).collect();
+    let last = [needed(20..40), vec![unwatched(&job(0), 99)]].concat();
+    let mut numbers = 1..;
+    for part in [first, middle, last] {
+        journal.commit(&numbers.by_ref().zip(part).collect::<Vec<_>>()).unwrap();
+    }
+    let range = ReplayRange::Job { job: accepted(&job(0)).job().unwrap(), position: 0, after: 0 };
+    let read = |journal: &mut SqliteJournal, max| {
+        let read = journal.replay(&range, max, usize::MAX).unwrap();
+        let positions = read.records.iter().filter_map(Record::position).map(|(position, _)| position);
+        (positions.collect::<Vec<_>>(), read.truncated)
+    };
+    assert_eq!(read(&mut journal, 1), (vec![0], false));
+    journal.compact().unwrap();
+    assert_eq!(read(&mut journal, 9), (vec![0, 99], true));
+    assert_eq!(read(&mut journal, 1), (vec![0], true), "the reader is told at once");
+}
+
 #[test]
 fn a_reader_reads_every_record_once() {
     let directory = TempDir::new();

@@ -113,7 +113,7 @@ impl AsyncWrite for Moving {
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests {
     use std::future::poll_fn;
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
@@ -121,6 +121,32 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    /// The peer of a connection that lingers sees its end before the socket is closed.
+    #[test]
+    fn a_socket_that_is_shut_down_can_still_be_read() {
+        let thread = IoThread::start("test").unwrap();
+        let socket = StdListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+        peer.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        let listener = Listener::new(socket, &thread).unwrap();
+        let (done, ended) = channel();
+        thread.spawn(Box::pin(async move {
+            let (stream, _) = listener.0.accept().await.unwrap();
+            let mut moving = Moving::new(stream);
+            moving.write_all(b"last").await.unwrap();
+            moving.shutdown().await.unwrap();
+            let mut read = Vec::new();
+            moving.read_to_end(&mut read).await.unwrap();
+            done.send(read).unwrap();
+        }));
+        let mut read = Vec::new();
+        peer.read_to_end(&mut read).expect("the end is seen");
+        assert_eq!(read, b"last");
+        peer.write_all(b"late").unwrap();
+        drop(peer);
+        assert_eq!(ended.recv_timeout(Duration::from_mins(1)), Ok(b"late".to_vec()));
+    }
 
     /// Whatever is done first on the new thread: a writer that waits there is woken.
     #[test]

@@ -98,6 +98,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_unspecified_address_is_reached_by_loopback() {
+        for (listens, reached) in [
+            ("0.0.0.0:7", "127.0.0.1:7"),
+            ("[::]:7", "[::1]:7"),
+            ("192.0.2.1:7", "192.0.2.1:7"),
+            ("[2001:db8::1]:7", "[2001:db8::1]:7"),
+        ] {
+            assert_eq!(listens.parse().map(reachable), reached.parse(), "{listens}");
+        }
+    }
+
+    #[test]
     fn text_is_resolved_only_where_it_is_a_name() {
         let loopback = Address::Sockets(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 80))]);
         for same in [Address::from("127.0.0.1:80"), ("127.0.0.1", 80).into(), (Ipv4Addr::LOCALHOST, 80).into()] {

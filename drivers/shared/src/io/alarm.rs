@@ -84,6 +84,8 @@ impl Drop for Alarm {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     #[test]
@@ -102,5 +104,46 @@ mod tests {
             },
         );
         assert_eq!(futures_lite::future::block_on(first), "soon");
+    }
+
+    #[test]
+    fn a_timer_that_is_dropped_is_forgotten() {
+        let alarm = Alarm::default();
+        let pending = || lock(&alarm.shared.timers).pending.len();
+        let kept = alarm.after(Duration::from_hours(1)).unwrap();
+        drop(alarm.after(Duration::from_hours(1)).unwrap());
+        // The thread looks at all of them when it is woken.
+        rings(&alarm);
+        until(|| pending() == 1);
+        drop(kept);
+        rings(&alarm);
+        until(|| pending() == 0);
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_alarm() {
+        let alarm = Alarm::default();
+        let late = alarm.after(Duration::from_hours(1)).unwrap();
+        let held_by_the_thread = Arc::downgrade(&alarm.shared);
+        drop(alarm);
+        until(|| held_by_the_thread.strong_count() == 0);
+        drop(late);
+    }
+
+    /// Waits until a timer has rung.
+    #[track_caller]
+    fn rings(alarm: &Alarm) {
+        let mut timer = Box::pin(alarm.after(Duration::ZERO).unwrap());
+        until(|| timer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    }
+
+    /// Waits for something that another thread does.
+    #[track_caller]
+    fn until(mut reached: impl FnMut() -> bool) {
+        let late = monotonic() + Duration::from_mins(1);
+        while !reached() {
+            assert!(monotonic() < late, "it takes too long");
+            std::thread::yield_now();
+        }
     }
 }

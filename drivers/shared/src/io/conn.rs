@@ -20,7 +20,7 @@ use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Utf8Bytes, code};
 use super::clock::{monotonic, timeout};
 use super::driver::Io;
 use super::outlet::Output;
-use super::port::Port;
+use super::port::{Greeting, Port};
 use super::{BoxFuture, Stream};
 use crate::io::lane::Lane;
 use crate::io::pipe::{Outlet, Pipe};
@@ -276,7 +276,8 @@ impl<P: Port> Reader<'_, P> {
         if self.greeted {
             return BATCH;
         }
-        if self.port.is_greeted() {
+        let greeting = self.port.greeting();
+        if greeting == Greeting::Done {
             self.greeted = true;
             if let Some(lane) = self.port.lane() {
                 // It is set once.
@@ -286,7 +287,7 @@ impl<P: Port> Reader<'_, P> {
             return BATCH;
         }
         // What follows a hello is read once the machine knows the peer, so that it has the limits of that.
-        usize::from(self.port.is_reading() || lock(self.link).has_ended() || self.pipe.is_closing())
+        usize::from(greeting == Greeting::Awaited || lock(self.link).has_ended() || self.pipe.is_closing())
     }
 
     /// Reports what is held and is not a complete frame.
@@ -301,7 +302,7 @@ impl<P: Port> Reader<'_, P> {
 
     /// Returns whether to read, before it is waited for.
     fn wants_input(&self) -> bool {
-        let waits = !self.greeted && !self.port.is_reading();
+        let waits = !self.greeted && self.port.greeting() == Greeting::InDoubt;
         let mut link = lock(self.link);
         link.release();
         if waits { link.unread() == 0 && !link.has_ended() } else { link.wants_input() }

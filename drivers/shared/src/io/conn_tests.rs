@@ -1,6 +1,7 @@
 //! A connection with a machine that only counts and echoes.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,8 +21,11 @@ use crate::io::lane::Lane;
 use crate::io::memory::End;
 use crate::io::narrow::Narrow;
 use crate::io::pipe::Pipe;
-use crate::io::port::{Port, Turn};
+use crate::io::port::{Greeting, Port, Turn};
 use crate::io::sync::lock;
+
+#[path = "conn_ends_tests.rs"]
+mod ends;
 
 /// Takes frames while it is open; a server echoes them.
 #[derive(Default)]
@@ -38,7 +42,10 @@ struct Machine {
     opened: AtomicBool,
     sent: AtomicUsize,
     frames: Mutex<Vec<String>>,
+    failed: Mutex<Option<io::ErrorKind>>,
     ended: Mutex<Option<Closed>>,
+    /// Whether sockets are scarce.
+    hurries: AtomicBool,
     changed: Event,
 }
 
@@ -101,12 +108,12 @@ impl Port for Machine {
         self.put("spoiled");
     }
 
-    fn is_greeted(&self) -> bool {
-        !self.unknown.load(Ordering::SeqCst)
-    }
-
-    fn is_reading(&self) -> bool {
-        !self.shut.load(Ordering::SeqCst)
+    fn greeting(&self) -> Greeting {
+        match (self.unknown.load(Ordering::SeqCst), self.shut.load(Ordering::SeqCst)) {
+            (false, _) => Greeting::Done,
+            (true, false) => Greeting::Awaited,
+            (true, true) => Greeting::InDoubt,
+        }
     }
 
     fn unread(&self, bytes: usize) {
@@ -117,6 +124,14 @@ impl Port for Machine {
     fn sent(&self, frames: usize) {
         self.sent.fetch_add(frames, Ordering::SeqCst);
         self.changed.notify(usize::MAX);
+    }
+
+    fn lingers(&self) -> bool {
+        !self.hurries.load(Ordering::SeqCst)
+    }
+
+    fn failed(&self, error: io::Error) {
+        *lock(&self.failed) = Some(error.kind());
     }
 
     fn ended(&self, closed: &Closed) {
@@ -233,11 +248,7 @@ fn a_thread_writes_itself_what_the_stream_takes() {
         let taken = Arc::clone(&stream.taken);
         lock(&taken).room = 8;
         let (machine, parked) = (machine(true), Arc::new(ByHand::default()));
-        let patience = Patience { open: None, linger: Duration::from_millis(50), link: LinkOptions::default() };
-        let link = Arc::new(Mutex::new(Link::lines(LinkOptions::default())));
-        let io: Arc<dyn Io> = Arc::<ByHand>::clone(&parked);
-        let mut connection =
-            Box::pin(run(io, Box::pin(stream), link, Arc::clone(&machine.pipe), Arc::clone(&machine), patience));
+        let mut connection = ends::by_hand(&parked, stream, &machine);
         assert!(futures_lite::future::poll_once(&mut connection).await.is_none(), "it waits for input");
         machine.put_now("short");
         assert_eq!((&*lock(&taken).bytes, machine.sent.load(Ordering::SeqCst)), (&b"short\n"[..], 1));

@@ -61,7 +61,23 @@ mod system {
 
 #[cfg(test)]
 mod tests {
-    use super::without_share;
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_limit_is_raised_as_far_as_the_system_lets_it_be() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        // Other tests of this process have fewer files.
+        let lower = current.map(|current| current - 1);
+        assert_eq!(setrlimit(Resource::Nofile, Rlimit { current: lower, maximum }), Ok(()));
+        let raised = raise_descriptor_limit().ok().flatten();
+        let now = getrlimit(Resource::Nofile).current;
+        assert_eq!(raised.map(|limit| limit as u64), now);
+        assert!(maximum.is_none() || now == maximum, "{now:?} of {maximum:?}");
+        assert_eq!(for_sockets(), raised.map_or(usize::MAX, without_share));
+    }
 
     #[test]
     fn a_share_is_left_to_agents_and_the_journal() {

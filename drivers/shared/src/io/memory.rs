@@ -41,3 +41,30 @@ impl AsyncWrite for End {
         Pin::new(&mut self.writer).poll_close(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
+
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_closed_can_still_read() {
+        let (mut ours, mut theirs) = End::pair(16);
+        let done: io::Result<()> = future::block_on(async {
+            ours.write_all(b"question").await?;
+            ours.flush().await?;
+            ours.close().await?;
+            let mut read = Vec::new();
+            theirs.read_to_end(&mut read).await?;
+            assert_eq!(read, b"question");
+            theirs.write_all(b"answer").await?;
+            drop(theirs);
+            let mut read = Vec::new();
+            ours.read_to_end(&mut read).await?;
+            assert_eq!(read, b"answer");
+            Ok(())
+        });
+        assert!(done.is_ok(), "{done:?}");
+    }
+}

@@ -21,6 +21,8 @@ pub(crate) struct Narrow {
 pub(crate) struct Taken {
     pub(crate) bytes: Vec<u8>,
     pub(crate) room: usize,
+    /// Whether every write fails.
+    pub(crate) is_broken: bool,
     waits: Option<Waker>,
 }
 
@@ -41,6 +43,9 @@ impl AsyncRead for Narrow {
 impl AsyncWrite for Narrow {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut taken = lock(&self.taken);
+        if taken.is_broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let fits = bytes.len().min(taken.room);
         if fits == 0 {
             taken.waits = Some(cx.waker().clone());

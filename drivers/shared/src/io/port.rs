@@ -21,19 +21,14 @@ pub(crate) trait Port: Send + Sync + 'static {
     }
     /// The input is faulty and is no longer read, but the machine may still send.
     fn spoiled(&self, closed: &Closed);
-    /// Whether the machine knows who the peer is. Until then it is handed one frame at a time, and nothing is read while it
-    /// decides about one.
-    fn is_greeted(&self) -> bool {
-        true
+    /// Whether the machine knows who the peer is. Until then it is handed one frame at a time.
+    fn greeting(&self) -> Greeting {
+        Greeting::Done
     }
     /// Returns the thread that carries the connection from now on, once that is not the one that does so. It is called until the
     /// machine knows who the peer is.
     fn moves_to(&self) -> Option<Arc<dyn Io>> {
         None
-    }
-    /// Whether the machine takes the next frame of a peer that it does not know.
-    fn is_reading(&self) -> bool {
-        true
     }
     /// This many bytes are held and are not a complete frame. Of a peer that the machine knows, they are reported in steps.
     fn unread(&self, _bytes: usize) {}
@@ -51,6 +46,17 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn failed(&self, _error: io::Error) {}
     /// The connection has ended.
     fn ended(&self, closed: &Closed);
+}
+
+/// What a machine knows of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    /// Nothing yet. It takes the next frame.
+    Awaited,
+    /// It decides about a frame. Nothing more is read meanwhile.
+    InDoubt,
+    /// Who it is.
+    Done,
 }
 
 /// What a machine has done with frames.

@@ -15,6 +15,7 @@ use nuncio_tokio::arcp::{
     Client, ClientOptions, FinalStatus, MountOptions, OriginPolicy, Reconnect, Server, SessionEvent, Shutdown, Submit,
     Transport, Via, axum::handler, upgrade,
 };
+use nuncio_tokio::auth::{Claim, PeerCertificate, Rejection};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -171,6 +172,29 @@ async fn a_proxy_before_the_http_server_is_believed_if_there_is_said_to_be_one()
             let submit = Submit::new("echo").lease(&json!({"model.use": ["fast/*"]}));
             let job = client.submit(&submit).await.unwrap();
             assert_eq!(job.info().credentials.len(), expected);
+        }
+    })
+    .await;
+}
+
+/// The HTTP server has verified the certificate, and knows who could listen.
+#[tokio::test]
+async fn the_verifier_and_the_provisioner_are_told_what_the_http_server_knows() {
+    within(async {
+        for (via, expected) in [(Via::Plain, 0), (Via::Tls, 1)] {
+            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+            let verifier = move |claim: Claim| {
+                tell.send(claim.certificate).unwrap();
+                std::future::ready(Ok::<_, Rejection>("alice".to_owned()))
+            };
+            let server = builder().verifier(verifier).provisioner(Minter).build().unwrap();
+            let certificate = PeerCertificate::verified(*b"a certificate");
+            let options = MountOptions::default().via(via).certificate(certificate.clone());
+            let route = nuncio_tokio::arcp::axum::handler_with(server, options);
+            let client = connect(application(Router::new().route("/arcp", route)).await).await;
+            assert_eq!(told.recv().await, Some(Some(certificate)));
+            let submit = Submit::new("echo").lease(&json!({"model.use": ["fast/*"]}));
+            assert_eq!(client.submit(&submit).await.unwrap().info().credentials.len(), expected);
         }
     })
     .await;

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use smol::channel::{Receiver, unbounded};
+use smol::channel::{Receiver, Sender, unbounded};
+use smol::future::or;
 
-use super::super::arcp::{CallError, ErrorCode, FinalStatus, Shutdown, Submit};
-use super::super::cap::{Failure, JobContext, Worker, WorkerBuilder};
+use super::super::arcp::{self, Agent, CallError, ErrorCode, FinalStatus, Json, Output, Server, Shutdown, Submit};
+use super::super::bridge::{Pool, PoolAgent};
+use super::super::cap::{self, Client, Failure, JobContext, Worker, WorkerBuilder};
 use super::{Net, connect};
 use crate::on::within;
 
@@ -70,6 +72,68 @@ fn a_server_that_is_shut_down_cancels_the_jobs_that_it_ends() {
         assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Aborted);
         was_stopped.recv().await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
+    });
+}
+
+/// An agent of the pool within another one, which drops it when the job is cancelled, or when it is told to.
+struct Within {
+    agent: PoolAgent,
+    told: Receiver<()>,
+}
+
+impl Agent for Within {
+    async fn run(&self, input: Option<Box<Json>>, ctx: arcp::JobContext) -> Result<Output, arcp::Failure> {
+        let dropped = async {
+            let told = async { assert_eq!(self.told.recv().await, Ok(()), "the test waits for the job") };
+            or(ctx.cancelled(), told).await;
+            Err(arcp::Failure::internal("the inner agent was dropped"))
+        };
+        or(dropped, self.agent.run(input, ctx.clone())).await
+    }
+}
+
+/// A server with such an agent, and what tells it to drop the other.
+fn within_another(net: &Net) -> (Server, Sender<()>) {
+    let client = Client::builder().id("front").connect(net.bus.another(), net.store.clone()).unwrap();
+    let (tell, told) = unbounded();
+    let agent = Within { agent: Pool::new(client).agent("job.work").unwrap(), told };
+    let tokens = nuncio_shared::auth::StaticTokens::new().with("tok-alice", "alice");
+    (Server::builder().verifier(tokens).agent_type("work", agent).build().unwrap(), tell)
+}
+
+#[test]
+fn a_job_that_is_cancelled_is_cancelled_in_the_pool_though_its_agent_was_dropped() {
+    within(async {
+        let net = Net::new().await;
+        let (builder, was_stopped) = waits(&[]);
+        let _worker = net.worker(builder).await;
+        let (server, _tell) = within_another(&net);
+        let client = connect(&server).await;
+        let mut job = client.submit(&Submit::new("work")).await.unwrap();
+        while job.events().try_next().await.unwrap().unwrap().kind.as_str() != "progress" {}
+        job.control().cancel(None).await.unwrap();
+        was_stopped.recv().await.unwrap();
+    });
+}
+
+/// As when the executor of the agents ends with its process.
+#[test]
+fn an_agent_that_is_dropped_alone_leaves_its_job_to_the_pool() {
+    within(async {
+        let net = Net::new().await;
+        let (builder, was_stopped) = waits(&[]);
+        let _worker = net.worker(builder.parallel(2).job("job.echo", |_: JobContext, (): ()| async { Ok(1) })).await;
+        let (server, tell) = within_another(&net);
+        let client = connect(&server).await;
+        let mut job = client.submit(&Submit::new("work")).await.unwrap();
+        while job.events().try_next().await.unwrap().unwrap().kind.as_str() != "progress" {}
+        tell.send(()).await.unwrap();
+        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
+        // What was sent before has come to the worker, too.
+        let client = Client::builder().connect(net.bus.another(), net.store.clone()).unwrap();
+        let mut echo = client.submit(cap::Submit::new("job.echo")).await.unwrap();
+        assert_eq!(echo.result::<i32>().await.unwrap(), 1);
+        assert!(was_stopped.is_empty());
     });
 }
 

@@ -86,3 +86,60 @@ impl Registry {
         self.agents.entry(name.to_owned()).or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_core::arcp::Json;
+
+    use super::*;
+    use crate::arcp::agent::context::JobContext;
+    use crate::arcp::agent::failure::Failure;
+    use crate::arcp::agent::output::Output;
+
+    struct Nothing;
+
+    impl Agent for Nothing {
+        async fn run(&self, _: Option<Box<Json>>, _: JobContext) -> Result<Output, Failure> {
+            Err(Failure::internal("it is never run"))
+        }
+    }
+
+    fn registry(names: &[&str]) -> Registry {
+        let mut registry = Registry::default();
+        for name in names {
+            registry.add(name, Nothing);
+        }
+        registry
+    }
+
+    #[test]
+    fn names_that_contradict_each_other_are_a_fault() {
+        let fault = |names: &[&str], default: Option<&str>| {
+            let mut registry = registry(names);
+            if let Some(version) = default {
+                registry.set_default("a", version);
+            }
+            registry.fault().unwrap_or_default()
+        };
+        assert_eq!(fault(&["a", "b@1", "b@2"], None), "");
+        assert_eq!(fault(&["a@1", "a@2"], Some("1")), "");
+        assert_eq!(fault(&["a@1"], Some("2")), r#"the agent "a" has no version "2" to be its default"#);
+        assert_eq!(fault(&["a"], Some("1")), r#"the agent "a" has no version "1" to be its default"#);
+        assert_eq!(fault(&["a", "a@1"], None), r#"the agent "a" has versions and an unversioned implementation"#);
+        assert_eq!(fault(&["b"], Some("1")), r#"the agent "a" has no implementation"#);
+    }
+
+    #[test]
+    fn an_agent_is_found_by_its_name_and_version() {
+        let mut registry = registry(&["a", "b@1", "b@2", "b@1"]);
+        registry.set_concurrency("b", 7);
+        registry.set_on_restart("b", OnRestart::Rerun);
+        let is_found = |name, version| registry.find(name, version).is_some();
+        assert!(is_found("a", None) && is_found("b", Some("1")) && is_found("b", Some("2")));
+        assert!(!is_found("a", Some("1")) && !is_found("b", None) && !is_found("b", Some("3")) && !is_found("c", None));
+        let specs: Vec<AgentSpec> = registry.specs().collect();
+        let versions = vec!["2".to_owned(), "1".to_owned()];
+        let b = AgentSpec { versions, max_concurrent: Some(7), on_restart: OnRestart::Rerun, ..AgentSpec::new("b") };
+        assert_eq!(specs, [AgentSpec::new("a"), b], "a version that is added again is the newest");
+    }
+}

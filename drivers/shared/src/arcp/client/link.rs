@@ -161,3 +161,73 @@ impl LinkState {
         self.window.filter(|window| lost_for > *window)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> ConnectError {
+        ConnectError::Ended(text.to_owned())
+    }
+
+    fn last(link: &LinkState) -> String {
+        link.last().map(ToString::to_string).unwrap_or_default()
+    }
+
+    #[test]
+    fn only_the_present_connection_counts() {
+        let (mut link, pipe) = (LinkState::default(), Arc::new(Pipe::default()));
+        let first = link.attach(Arc::clone(&pipe));
+        assert!(link.is_current(first) && link.pipe().is_some());
+        assert!(!link.ended(error("early")), "it was not upgraded");
+        assert!(!link.is_current(first) && link.pipe().is_none());
+        assert_eq!(last(&link), "early");
+        let second = link.attach(Arc::clone(&pipe));
+        assert!(link.is_current(second) && !link.is_current(first));
+        link.opened();
+        assert!(link.ended(error("late")), "it was upgraded");
+        assert_eq!(last(&link), "late");
+        let third = link.attach(Arc::clone(&pipe));
+        link.opened();
+        assert!(link.detach().is_some_and(|detached| Arc::ptr_eq(&detached, &pipe)));
+        assert!(!link.is_current(third) && link.detach().is_none());
+        link.attach(pipe);
+        assert!(!link.ended(error("another")), "the one before was upgraded");
+    }
+
+    #[test]
+    fn what_is_wanted_is_told_once() {
+        let mut link = LinkState::default();
+        assert_eq!((link.take_wanted(), link.take_wanted()), (Some(0), None), "a client begins with a connection");
+        assert!(!link.is_token_wanted() && !link.take_progress() && !link.was_welcomed());
+        link.want(3, true);
+        link.want(4, false);
+        assert_eq!((link.take_wanted(), link.take_wanted()), (Some(4), None));
+        assert!(link.is_token_wanted(), "until there is one");
+        link.renewed();
+        assert!(!link.is_token_wanted());
+        link.progress();
+        assert!(link.take_progress() && !link.take_progress());
+    }
+
+    /// The window begins with the loss, and not with a later attempt that fails.
+    #[test]
+    fn the_resume_window_has_passed_when_the_session_was_lost_for_longer() {
+        const WINDOW: Duration = Duration::from_secs(10);
+        let (mut link, lost) = (LinkState::default(), Time(1_000_000));
+        link.lost(lost, None);
+        assert_eq!(link.window_passed(lost.plus_secs(1_000)), None, "no runtime has promised anything");
+        link.welcomed(Some(WINDOW));
+        assert_eq!(link.window_passed(lost.plus_secs(1_000)), None, "the session is live");
+        link.lost(lost, Some(error("refused")));
+        link.lost(lost.plus_secs(5), None);
+        assert_eq!(last(&link), "refused");
+        assert_eq!(link.window_passed(lost.plus(WINDOW)), None);
+        assert_eq!(link.window_passed(lost.plus(WINDOW).plus_micros(1)), Some(WINDOW));
+        link.failed(error("unreachable"));
+        assert_eq!(last(&link), "unreachable");
+        link.welcomed(None);
+        link.lost(lost, None);
+        assert_eq!(link.window_passed(lost.plus_secs(1_000)), None, "this runtime has promised nothing");
+    }
+}

@@ -114,3 +114,65 @@ impl Slot {
         items
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use nuncio_core::arcp::client::CloseReason;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Wake for Counting {
+        fn wake(self: Arc<Counting>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn end() -> SessionEnd {
+        SessionEnd::Closed(CloseReason::Asked)
+    }
+
+    #[test]
+    fn a_reader_that_waits_is_woken_for_each_thing_that_comes() {
+        let (slot, counting) = (Slot::default(), Arc::new(Counting::default()));
+        let waker = Waker::from(Arc::clone(&counting));
+        let mut taken = Numbered::new();
+        assert!(slot.poll_items(&waker, &mut taken).is_pending());
+        let woken = slot.push(7, Item::ChunkFault("first"));
+        assert!(woken.is_ok_and(|waker| waker.is_some()), "it waits");
+        assert!(slot.push(8, Item::ChunkFault("second")).is_ok_and(|waker| waker.is_none()), "it was woken");
+        assert!(matches!(slot.poll_items(&waker, &mut taken), Poll::Ready(Some(()))));
+        assert_eq!(taken.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [7, 8]);
+        taken.clear();
+        assert!(slot.poll_items(&waker, &mut taken).is_pending());
+        assert!(slot.end(Err(end())).is_some(), "it waits");
+        assert!(matches!(slot.poll_items(&waker, &mut taken), Poll::Ready(None)));
+        assert!(matches!(slot.poll_answer(&waker), Poll::Ready(Err(ClientError::Ended(_)))));
+        assert!(matches!(slot.ended(), Some(Err(SessionEnd::Closed(_)))));
+        assert_eq!(counting.0.load(Ordering::SeqCst), 0, "those that are told wake it");
+    }
+
+    #[test]
+    fn what_was_queued_before_the_end_is_read_first() {
+        let (slot, mut taken) = (Slot::default(), Numbered::new());
+        assert!(slot.push(0, Item::ChunkFault("last")).is_ok());
+        assert!(slot.end(Err(end())).is_none());
+        assert!(matches!(slot.poll_items(Waker::noop(), &mut taken), Poll::Ready(Some(()))));
+        taken.clear();
+        assert!(matches!(slot.poll_items(Waker::noop(), &mut taken), Poll::Ready(None)));
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_reader_that_is_gone() {
+        let slot = Slot::default();
+        assert!(slot.push(3, Item::ChunkFault("unread")).is_ok());
+        assert_eq!(slot.release().len(), 1);
+        assert!(matches!(slot.push(4, Item::ChunkFault("late")), Err(Item::ChunkFault("late"))));
+        assert_eq!(slot.release().len(), 0);
+    }
+}

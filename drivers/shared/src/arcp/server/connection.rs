@@ -22,7 +22,7 @@ use crate::auth::PeerCertificate;
 use crate::io::conn::{Carried, Patience};
 use crate::io::lane::Lane;
 use crate::io::pipe::Pipe;
-use crate::io::port::{Port, Turn};
+use crate::io::port::{Greeting, Port, Turn};
 use crate::io::{Io, Sanitized, Stream};
 
 /// A connection that was handed to a server.
@@ -253,12 +253,16 @@ impl Port for ServerPort {
         self.run(|state, now, conn| state.runtime.handle_unreadable(now, conn, closed.code));
     }
 
-    fn is_greeted(&self) -> bool {
-        self.look(Runtime::is_greeted)
-    }
-
-    fn is_reading(&self) -> bool {
-        self.look(Runtime::reading)
+    fn greeting(&self) -> Greeting {
+        self.look(|runtime, conn| {
+            if runtime.is_greeted(conn) {
+                Greeting::Done
+            } else if runtime.reading(conn) {
+                Greeting::Awaited
+            } else {
+                Greeting::InDoubt
+            }
+        })
     }
 
     fn unread(&self, bytes: usize) {

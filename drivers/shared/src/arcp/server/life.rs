@@ -88,3 +88,38 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn sockets_are_refused_and_spared_by_their_number() {
+        let life = Life { max_sockets: 4, ..Life::new() };
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            seen.push((life.has_sockets(), life.has_spare_sockets()));
+            life.socket_opened();
+        }
+        assert_eq!(seen, [(true, true), (true, true), (true, false), (true, false), (false, false)]);
+        life.socket_closed();
+        life.socket_closed();
+        assert_eq!((life.has_sockets(), life.has_spare_sockets()), (true, false));
+    }
+
+    #[test]
+    fn a_server_waits_for_the_last_of_its_sockets() {
+        let (life, mut cx) = (Life::new(), Context::from_waker(Waker::noop()));
+        life.socket_opened();
+        life.socket_opened();
+        let mut waiting = pin!(life.disconnected());
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        life.socket_closed();
+        assert!(waiting.as_mut().poll(&mut cx).is_pending(), "one is left");
+        life.socket_closed();
+        assert!(waiting.as_mut().poll(&mut cx).is_ready());
+    }
+}

@@ -193,3 +193,92 @@ fn is_of_the_peer(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::pin::pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::io::BoxFuture;
+    use crate::io::by_hand::ByHand;
+    use crate::io::logged::logged;
+    use crate::io::memory::End;
+    use crate::io::sync::lock;
+
+    /// A socket whose accepts end like this, one after the other.
+    struct Scripted(Mutex<VecDeque<Result<(), io::ErrorKind>>>);
+
+    impl Accept for Scripted {
+        fn address(&self) -> io::Result<SocketAddr> {
+            Ok(([127, 0, 0, 1], 7777).into())
+        }
+
+        fn accept(&self) -> BoxFuture<'_, io::Result<(Stream, SocketAddr)>> {
+            let next = lock(&self.0).pop_front();
+            Box::pin(async move {
+                match next {
+                    Some(Ok(())) => Ok((Box::pin(End::pair(1).0) as Stream, ([127, 0, 0, 1], 1).into())),
+                    Some(Err(kind)) => Err(kind.into()),
+                    None => std::future::pending().await,
+                }
+            })
+        }
+    }
+
+    fn accepting(io: &Arc<ByHand>, accepts: &[Result<(), io::ErrorKind>]) -> Accepting<Scripted> {
+        Accepting {
+            socket: Scripted(Mutex::new(accepts.iter().copied().collect())),
+            hub: Weak::new(),
+            io: Arc::<ByHand>::clone(io),
+            options: Arc::new(ServerOptions::new(HostPolicy::Loopback)),
+            via: None,
+            behind_proxy: false,
+            #[cfg(feature = "tls")]
+            tls: None,
+            stop: CancellationToken::new(),
+            ending: CancellationToken::new(),
+            complaints: Complaints::new(1),
+        }
+    }
+
+    fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn peers_that_are_gone_before_they_are_accepted_are_passed_over_at_once() {
+        let gone = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionRefused];
+        let io = Arc::new(ByHand::default());
+        let mut accepting = accepting(&io, &[&gone.map(Err)[..], &[Ok(())]].concat());
+        let said = logged(|| assert!(matches!(poll(accepting.next()), Poll::Ready(Some(_)))));
+        assert_eq!((said.as_str(), io.timers().len()), ("", 0));
+    }
+
+    /// Another attempt at once would only keep the processor busy.
+    #[test]
+    fn after_another_error_there_is_a_pause_and_one_line_a_second() {
+        let io = Arc::new(ByHand::default());
+        let mut accepting = accepting(&io, &[Err(io::ErrorKind::OutOfMemory), Err(io::ErrorKind::OutOfMemory)]);
+        let line = logged(|| assert!(poll(accepting.next()).is_pending()));
+        assert!(line.contains("WARN") && line.contains("a connection could not be accepted"), "{line}");
+        assert_eq!(io.timers().len(), 1, "it waits");
+        accepting.complaints = Complaints::new(0);
+        assert_eq!(logged(|| assert!(poll(accepting.next()).is_pending())), "");
+        assert_eq!(io.timers().len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_accepted_once_the_socket_or_the_server_stops() {
+        let io = Arc::new(ByHand::default());
+        let stops: [fn(&Accepting<Scripted>); 2] = [|socket| socket.stop.cancel(), |socket| socket.ending.cancel()];
+        for stop in stops {
+            let mut accepting = accepting(&io, &[Ok(())]);
+            stop(&accepting);
+            assert!(matches!(poll(accepting.next()), Poll::Ready(None)));
+        }
+        assert!(poll(accepting(&io, &[Ok(())]).run()).is_ready(), "the server is gone");
+    }
+}

@@ -70,3 +70,48 @@ impl Slot {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(percent: i32) -> ProgressEvent {
+        ProgressEvent::new(nuncio_core::cap::JobProgress { percent, ..Default::default() }, None)
+    }
+
+    fn read(slot: &Slot) -> Vec<i32> {
+        let next = || match slot.poll_progress(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(progress)) => Some(progress.percent),
+            Poll::Ready(None) | Poll::Pending => None,
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn the_oldest_progress_that_nobody_reads_is_dropped() {
+        let slot = Slot::default();
+        for percent in 1..=64 {
+            slot.push(progress(percent));
+        }
+        assert_eq!(read(&slot), (1..=64).collect::<Vec<_>>());
+        for percent in 1..=100 {
+            slot.push(progress(percent));
+        }
+        assert_eq!(read(&slot), (37..=100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_job_ends_once_and_after_its_progress() {
+        let (slot, cx) = (Slot::default(), Context::from_waker(Waker::noop()));
+        assert!(slot.poll_progress(&cx).is_pending() && !slot.has_ended());
+        assert!(slot.push(progress(1)).is_some(), "the reader waits");
+        assert!(slot.push(progress(2)).is_none(), "it was woken");
+        assert!(slot.poll_end(&cx).is_pending());
+        assert!(slot.end(Err(NoResult::TimedOut)).is_some(), "the reader waits");
+        slot.end(Err(NoResult::Closed));
+        assert!(slot.has_ended());
+        assert_eq!(read(&slot), [1, 2]);
+        assert!(matches!(slot.poll_progress(&cx), Poll::Ready(None)));
+        assert!(matches!(slot.poll_end(&cx), Poll::Ready(Err(NoResult::TimedOut))));
+    }
+}

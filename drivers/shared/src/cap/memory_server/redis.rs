@@ -153,7 +153,95 @@ async fn count(store: &MemoryStore, keys: &[String]) -> Result<usize, BlobError>
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    use futures_lite::{AsyncRead, AsyncWrite};
+    use nuncio_link::resp::RespRequest;
+
     use super::*;
+    use crate::cap::{MemoryBus, MemoryServerLimits};
+    use crate::io::by_hand::ByHand;
+    use crate::io::clock::Clock;
+    use crate::io::sync::{CancellationToken, lock};
+
+    /// A client that sends all of its commands at once, then ends, and keeps each write of the server.
+    struct Client {
+        commands: Vec<u8>,
+        writes: Arc<Mutex<Vec<Vec<u8>>>>,
+    }
+
+    impl AsyncRead for Client {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            let count = buffer.len().min(self.commands.len());
+            let (read, left) = self.commands.split_at(count);
+            buffer[..count].copy_from_slice(read);
+            self.commands = left.to_vec();
+            Poll::Ready(Ok(count))
+        }
+    }
+
+    impl AsyncWrite for Client {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            lock(&self.writes).push(bytes.to_vec());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Returns what the server writes to a client with these commands, write by write. The blob `key` has this many bytes.
+    fn writes(commands: &[RespRequest<'_>], blob: usize) -> Vec<Vec<u8>> {
+        let site = Site {
+            bus: MemoryBus::new(),
+            store: MemoryStore::new(),
+            io: Arc::new(ByHand::default()),
+            clock: Clock::start(),
+            limits: MemoryServerLimits::default(),
+            closing: CancellationToken::new(),
+        };
+        let mut bytes = Vec::new();
+        for command in commands {
+            command.encode(&mut bytes);
+        }
+        let writes = Arc::new(Mutex::new(Vec::new()));
+        let stream = Client { commands: bytes, writes: Arc::clone(&writes) };
+        let mut cx = Context::from_waker(Waker::noop());
+        let set = site.store.set("key", vec![b'x'; blob].into(), None);
+        assert!(matches!(std::pin::pin!(set).poll(&mut cx), Poll::Ready(Ok(()))));
+        let served = std::pin::pin!(serve(Arc::new(site), Box::pin(stream), false)).poll(&mut cx);
+        assert!(served.is_ready(), "the server waits for nothing");
+        std::mem::take(&mut *lock(&writes))
+    }
+
+    #[test]
+    fn replies_to_commands_that_come_together_are_written_together() {
+        let pings = [RespRequest::Ping; 100];
+        assert_eq!(writes(&pings, 0), [b"+PONG\r\n".repeat(100)]);
+    }
+
+    /// A client that asks for much and reads nothing would otherwise fill the memory.
+    #[test]
+    fn replies_are_written_before_they_are_many_bytes() {
+        const BLOB: usize = 300 << 10;
+        let written = writes(&[RespRequest::Get("key"); 40], BLOB);
+        let reply = BLOB + format!("${BLOB}\r\n\r\n").len();
+        assert_eq!(written.iter().map(Vec::len).sum::<usize>(), 40 * reply);
+        for write in &written {
+            assert!(write.len() <= MAX_OUTPUT + reply, "{} bytes were queued", write.len());
+        }
+        // As many as allowed are queued together.
+        let whole = MAX_OUTPUT - format!("${MAX_OUTPUT}\r\n\r\n").len();
+        let written = writes(&[RespRequest::Get("key"), RespRequest::Ping], whole);
+        assert_eq!(written.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_OUTPUT + b"+PONG\r\n".len()]);
+    }
 
     #[test]
     fn a_range_is_from_byte_to_byte_and_never_beyond_the_blob() {

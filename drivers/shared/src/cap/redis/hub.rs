@@ -146,3 +146,66 @@ impl Hub {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use nuncio_link::resp::RespConfig;
+
+    use super::*;
+
+    fn poll<F: Future>(request: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        request.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn requests_wait_for_the_first_connection_and_have_their_replies_in_order() {
+        let hub = Hub::new();
+        let (mut first, mut second) =
+            (pin!(hub.request(&RespRequest::Ping, 9)), pin!(hub.request(&RespRequest::Get("k"), 9)));
+        assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+        let mut bytes = Vec::new();
+        hub.take_output(&mut bytes);
+        assert!(bytes.is_empty() && hub.down().is_none());
+        hub.connected(RespLink::new(RespConfig::default()));
+        assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+        assert!(poll(pin!(hub.wanted.notified())).is_ready(), "there is something to write");
+        hub.take_output(&mut bytes);
+        assert_eq!(bytes, b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+        assert_eq!(hub.receive(b"+PONG\r\n$1"), Ok(()));
+        assert_eq!(poll(first.as_mut()), Poll::Ready(Ok(RespReply::Simple("PONG".to_owned()))));
+        assert!(poll(second.as_mut()).is_pending());
+        assert_eq!(hub.receive(b"\r\nv\r\n"), Ok(()));
+        assert_eq!(poll(second.as_mut()), Poll::Ready(Ok(RespReply::Bulk("v".into()))));
+        assert!(hub.receive(b"nonsense\r\n").is_err());
+    }
+
+    #[test]
+    fn requests_fail_with_the_reason_for_which_the_connection_is_given_up() {
+        let hub = Hub::new();
+        hub.connected(RespLink::new(RespConfig::default()));
+        let mut waiting = pin!(hub.request(&RespRequest::Ping, 9));
+        assert!(poll(waiting.as_mut()).is_pending());
+        hub.give_up("it is gone");
+        let error = || Poll::Ready(Err(BlobError::Unreachable("it is gone".to_owned())));
+        assert_eq!(poll(waiting), error());
+        assert_eq!(poll(pin!(hub.request(&RespRequest::Ping, 9))), error(), "and so do those that follow");
+        assert_eq!(hub.down().as_deref(), Some("it is gone"));
+        hub.connected(RespLink::new(RespConfig::default()));
+        assert_eq!(hub.down(), None);
+        hub.close();
+        assert!(hub.closing.is_cancelled());
+    }
+
+    #[test]
+    fn a_request_that_waits_for_the_first_connection_fails_with_it() {
+        let hub = Hub::new();
+        let mut waiting = pin!(hub.request(&RespRequest::Ping, 9));
+        assert!(poll(waiting.as_mut()).is_pending());
+        hub.give_up("refused");
+        let error = poll(waiting);
+        assert!(matches!(error, Poll::Ready(Err(BlobError::Unreachable(_)))), "{error:?}");
+    }
+}

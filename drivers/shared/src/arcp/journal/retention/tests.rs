@@ -4,10 +4,18 @@ use super::*;
 
 const JOB: &str = "job_01J00000000000000000000001";
 const CHILD: &str = "job_01J00000000000000000000002";
+const SESSION: &str = "sess_01J00000000000000000000003";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 fn record(text: &str) -> Record {
     Record::decode(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn opened() -> Record {
+    record(&format!(
+        r#"{{"v":1,"t":"session_opened","session":"{SESSION}","principal":"p","features":[],
+            "token":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","at":1}}"#
+    ))
 }
 
 fn accepted(job: &str, more: &str) -> Record {
@@ -43,12 +51,17 @@ fn credential(kind: &str, id: &str) -> Record {
 
 /// The records that stay of these, once they are too old to be replayed.
 fn left(records: &[Record]) -> Vec<Record> {
+    kept(records, false)
+}
+
+/// The records that stay of these. `fresh` says that they are young enough to be replayed.
+fn kept(records: &[Record], fresh: bool) -> Vec<Record> {
     let mut retention = Retention::default();
     let numbered: Vec<(u64, Record)> = (1..).zip(records.iter().cloned()).collect();
     for (seq, record) in &numbered {
         retention.observe(*seq, record);
     }
-    retention.divide(numbered, false).0.into_iter().map(|(_, record)| record).collect()
+    retention.divide(numbered, fresh).0.into_iter().map(|(_, record)| record).collect()
 }
 
 #[test]
@@ -72,14 +85,32 @@ fn what_was_spent_stays_until_the_job_that_may_be_run_again_has_ended() {
     assert_eq!(left(&[&all[..], &[ended(JOB), forgotten(JOB)]].concat()), []);
 }
 
+/// What a session has received and acknowledged is not sent to it again.
+#[test]
+fn an_event_of_a_forgotten_job_stays_until_its_session_has_acknowledged_it() {
+    let sent = |seq: u64| {
+        record(&format!(
+            r#"{{"v":1,"t":"job_event","job":"{JOB}","trace":"{TRACE}","position":{},"seq":{seq},
+                "to":[{{"session":"{SESSION}","seq":{seq},"id":"01J00000000000000000000000"}}],
+                "payload":{{"kind":"log","ts":"2026-01-01T00:00:00.000Z","body":{{"level":"info","message":"m"}}}}}}"#,
+            seq - 1
+        ))
+    };
+    let acknowledged = record(&format!(r#"{{"v":1,"t":"acknowledged","session":"{SESSION}","seq":2}}"#));
+    let events = [1, 2, 3, 4].map(sent);
+    let all =
+        [&[opened(), accepted(JOB, "")], &events[..], &[acknowledged.clone(), ended(JOB), forgotten(JOB)]].concat();
+    let events_of = |records: Vec<Record>| {
+        records.into_iter().filter(|record| matches!(record, Record::JobEvent(_))).collect::<Vec<_>>()
+    };
+    assert_eq!(events_of(kept(&all, true)), events[2..], "those that were not acknowledged");
+    assert_eq!(events_of(kept(&all, false)), events[3..], "the one after which the numbers of the session go on");
+}
+
 /// Only the last of them counts.
 #[test]
 fn what_a_session_watches_elsewhere_stays_until_it_watches_something_else_or_is_closed() {
-    const SESSION: &str = "sess_01J00000000000000000000003";
-    let opened = record(&format!(
-        r#"{{"v":1,"t":"session_opened","session":"{SESSION}","principal":"p","features":[],
-            "token":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","at":1}}"#
-    ));
+    let opened = opened();
     let watching = |job: &str| {
         record(&format!(
             r#"{{"v":1,"t":"watching_elsewhere","session":"{SESSION}","jobs":[{{"job":"{job}","trace":"{TRACE}"}}]}}"#
