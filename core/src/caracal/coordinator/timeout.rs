@@ -20,13 +20,13 @@ impl Coordinator {
 
     /// Ends what is over at the present time.
     pub(super) fn lapse(&mut self) {
-        while let Some((timer, zone, id)) = self.timers.expired(self.clock.now()) {
+        while let Some((at, timer, zone, id)) = self.timers.expired(self.clock.now()) {
             match timer {
                 CoordinatorTimer::Edge => {
                     if self.is_early(zone, id) {
                         self.commit(zone, Change::Expired { edges: Vec::from([id]) });
                     } else {
-                        self.expire_edge(zone, id);
+                        self.expire_edge(zone, id, at);
                     }
                     self.forget_surplus(zone);
                 }
@@ -45,8 +45,10 @@ impl Coordinator {
         edge.is_some_and(|edge| edge.facts().expires_at > self.clock.wall())
     }
 
-    fn expire_edge(&mut self, key: ZoneKey, edge: Uuid) {
-        let forget_at = self.clock.now().plus(self.config.retention);
+    /// Ends an edge that has expired at `at`. It is forgotten at the same time whenever that is noticed: in a restart it is
+    /// noticed with the next record, and a store may have deleted that.
+    fn expire_edge(&mut self, key: ZoneKey, edge: Uuid, at: Time) {
+        let forget_at = at.plus(self.config.retention);
         if let Some(zone) = usize::try_from(key).ok().and_then(|at| self.zones.get_mut(at)) {
             zone.expire_edge(edge, forget_at, &mut self.timers);
         }
@@ -55,9 +57,9 @@ impl Coordinator {
     /// Ends what is over at the time of a record and has no record of its own.
     pub(super) fn lapse_unrecorded(&mut self, at: Time) {
         const REASONS: [CoordinatorTimer; 2] = [CoordinatorTimer::Edge, CoordinatorTimer::Receipt];
-        while let Some((timer, zone, id)) = self.timers.expired_of(at, &REASONS) {
+        while let Some((expired_at, timer, zone, id)) = self.timers.expired_of(at, &REASONS) {
             if timer == CoordinatorTimer::Edge {
-                self.expire_edge(zone, id);
+                self.expire_edge(zone, id, expired_at);
             } else {
                 self.forget_receipt(zone, id);
             }

@@ -20,12 +20,9 @@ impl Timers {
     }
 
     /// Takes out the earliest deadline that has passed.
-    pub(super) fn expired(&mut self, now: Time) -> Option<(CoordinatorTimer, ZoneKey, Uuid)> {
+    pub(super) fn expired(&mut self, now: Time) -> Option<(Time, CoordinatorTimer, ZoneKey, Uuid)> {
         let (at, _, _, _) = self.0.first()?;
-        if *at > now {
-            return None;
-        }
-        self.0.pop_first().map(|(_, timer, zone, id)| (timer, zone, id))
+        if *at > now { None } else { self.0.pop_first() }
     }
 
     /// Takes out the earliest deadline of some reasons that has passed.
@@ -33,12 +30,11 @@ impl Timers {
         &mut self,
         now: Time,
         reasons: &[CoordinatorTimer],
-    ) -> Option<(CoordinatorTimer, ZoneKey, Uuid)> {
+    ) -> Option<(Time, CoordinatorTimer, ZoneKey, Uuid)> {
         let passed = self.0.iter().take_while(|(at, _, _, _)| *at <= now);
         let found = *passed.into_iter().find(|(_, timer, _, _)| reasons.contains(timer))?;
         self.0.remove(&found);
-        let (_, timer, zone, id) = found;
-        Some((timer, zone, id))
+        Some(found)
     }
 }
 

@@ -141,6 +141,27 @@ fn a_lease_that_was_valid_when_its_service_was_suspended_has_not_lapsed() {
     assert_eq!(beat(&mut restored(&server)), 200);
 }
 
+#[test]
+fn an_expired_edge_is_forgotten_at_the_same_time_after_a_compaction() {
+    let mut server = forgetful();
+    // Services, which do not end by themselves.
+    let [source, target, service] = [(); 3].map(|()| server.spawn("app-a", &json!({"lifecycle": "service"})).unwrap());
+    server.edge(&source, &target, &json!({"ttl_seconds": 60})).unwrap();
+    let beat = format!("/agents/{service}/heartbeat");
+    // A restart notices with the first renewal that the edge has expired, and that renewal is deleted.
+    for _ in 0..2 {
+        server.wait(100);
+        assert_eq!(server.ask(&principal("app-a", &[]), "POST", &beat, &json!({"lease_generation": 1})).0, 200);
+    }
+    // The lease and the receipts are over by then, and nothing else is due before the edge is forgotten.
+    server.wait(2 * DAY);
+    let mut whole = restored(&server);
+    compact(&mut server);
+    let mut compacted = restored(&server);
+    assert_eq!(seen(&mut compacted), seen(&mut whole));
+    assert_eq!(seen(&mut whole), seen(&mut server));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
