@@ -19,8 +19,10 @@ const WORKERS: [(&str, u8); 4] = [("python-worker", 2), ("rust-worker", 3), ("se
 fn every_job_ends_once_although_nats_is_killed_again_and_again() {
     with_servers("every_job_ends_once_although_nats_is_killed_again_and_again", |peers| {
         let (first, second) = (Handlers::new(), Handlers::new());
-        let _first = start(worker("rust-worker", &TRUSTED, &first), peers);
-        let _second = start(worker("second-worker", &TRUSTED, &second), peers);
+        // While one worker is away, the other one may get all jobs.
+        let roomy = |id, handlers| worker(id, &TRUSTED, handlers).configure(|config| config.limits.queued = 200);
+        let _first = start(roomy("rust-worker", &first), peers);
+        let _second = start(roomy("second-worker", &second), peers);
         let client = client(peers, &WORKERS);
         let router = run(peers, signed(&ALL), &Records::default());
         let mut jobs: Vec<(usize, JobHandle)> = Vec::new();
