@@ -54,3 +54,12 @@ fn a_subscription_that_has_begun_goes_on_without_an_answer() {
     assert!(harness.frame(&success("s", 5)).is_empty(), "it is the end of the job, and comes after the answer");
     assert!(harness.wait(70 * SECOND).contains(&"h0 #5 success 1".to_owned()));
 }
+
+#[test]
+fn a_job_that_falls_silent_without_an_answer_is_asked_about() {
+    let mut harness = begun();
+    take(&mut harness, 5);
+    // The subscribe times out, and the job counts as silent 30 s later.
+    harness.wait(60 * SECOND);
+    assert!(harness.wait(31 * SECOND).contains(&"> session.list_jobs".to_owned()));
+}

@@ -15,7 +15,9 @@ impl Client {
         let Some(request) = self.requests.remove(id) else { return };
         let mut released = false;
         match request.ask {
-            Ask::Subscribe(handle) if self.jobs.has_begun(handle) => return self.fail_begun(handle, why),
+            Ask::Subscribe(handle) if self.jobs.has_begun(handle) => {
+                return self.fail_begun(handle, request.job.as_deref().unwrap_or_default(), why);
+            }
             Ask::Submit(handle) | Ask::Subscribe(handle) => {
                 if let Some(closed) = self.close_handle(handle) {
                     released = closed.released;
@@ -41,15 +43,15 @@ impl Client {
 
     /// Ends a subscription that has begun, because the runtime refuses it. One that is not answered at all goes on: its events
     /// have shown that the runtime knows of it.
-    fn fail_begun(&mut self, handle: HandleId, why: RequestFailure) {
+    fn fail_begun(&mut self, handle: HandleId, job_id: &str, why: RequestFailure) {
         let fault = match why {
             RequestFailure::Refused(fault) => Some(fault),
             RequestFailure::NotNegotiated(_) | RequestFailure::TooLarge { .. } => None,
             RequestFailure::TimedOut => {
-                if let Some(outcome) = self.jobs.answered(handle) {
-                    self.end_handle(handle, outcome, 0);
-                }
-                return;
+                return match self.jobs.answered(handle) {
+                    Some(outcome) => self.end_handle(handle, outcome, 0),
+                    None => self.follow(job_id),
+                };
             }
             RequestFailure::Closed => return,
         };
