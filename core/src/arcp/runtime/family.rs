@@ -24,15 +24,12 @@ impl Runtime {
     /// later ones.
     pub(super) fn end_family(&mut self, id: JobKey, ending: JobEnd) {
         let takes_turns = !matches!(ending, JobEnd::Fault(Cause::Aborted, _));
-        while let Some(below) = self.jobs.first_to_end_below(id) {
-            if takes_turns && self.is_input_long() {
-                self.jobs.keep_ending(id, ending);
-                self.leave_to_later_turn(Rest::Family(id));
-                return;
-            }
-            self.end_below(below);
+        if self.end_all_below(id, takes_turns) {
+            self.end_alone(id, ending);
+        } else {
+            self.jobs.keep_ending(id, ending);
+            self.leave_to_later_turn(Rest::Family(id));
         }
-        self.end_alone(id, ending);
     }
 
     /// Goes on with the end of a family.
@@ -44,11 +41,21 @@ impl Runtime {
 
     /// Ends a job whose end waits for the jobs below it, without waiting for a turn.
     pub(super) fn end_family_now(&mut self, id: JobKey) {
-        let Some(ending) = self.jobs.take_ending(id) else { return };
+        if let Some(ending) = self.jobs.take_ending(id) {
+            self.end_all_below(id, false);
+            self.end_alone(id, ending);
+        }
+    }
+
+    /// Ends the jobs below a job. Returns false if some are left to later turns, which it does only if it `takes_turns`.
+    fn end_all_below(&mut self, id: JobKey, takes_turns: bool) -> bool {
         while let Some(below) = self.jobs.first_to_end_below(id) {
+            if takes_turns && self.is_input_long() {
+                return false;
+            }
             self.end_below(below);
         }
-        self.end_alone(id, ending);
+        true
     }
 
     /// Ends a job because one above it ends. A job that was about to end in another way ends so.
