@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_core::arcp::{ConnId, Delegate, Denied, Event, JobKey, Refused, Timer};
+use nuncio_core::arcp::{ConnId, Delegate, Denied, Event, JobKey, Refused};
 use nuncio_tests::world::{Frame, Job, SECOND, World};
 use serde_json::{Value, json};
 
@@ -51,20 +51,10 @@ fn world() -> World {
     })
 }
 
-/// Takes turns until no work is left for a later one. Another client is answered between two of them.
+/// Takes turns until no work is left for a later one, beside another client.
 fn turns(w: &mut World) -> usize {
     let other = w.login("tok-bob");
-    let mut turns = 0;
-    while w.timer().is_some_and(|(_, timer)| timer == Timer::Turn) {
-        w.send(other, "session.ping", json!({"nonce": "n"}));
-        w.expect(other, "session.pong");
-        let before = w.runtime.work_done();
-        w.advance(1);
-        let done = w.runtime.work_done() - before;
-        assert!(done <= 2 * TURN, "a turn of {done} units");
-        turns += 1;
-    }
-    turns
+    w.take_turns(other, TURN)
 }
 
 fn terminals(w: &mut World, conn: ConnId) -> Vec<Frame> {

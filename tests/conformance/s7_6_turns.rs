@@ -42,21 +42,6 @@ fn messages(frames: &[Frame]) -> Vec<&str> {
     frames.iter().map(|frame| frame.body()[of(frame)].as_str().unwrap()).collect()
 }
 
-/// Takes turns until no work is left for a later one, none of them long. Between two turns `other` is answered.
-fn turns(w: &mut World, other: ConnId) -> usize {
-    let mut turns = 0;
-    while w.timer().is_some_and(|(_, timer)| timer == Timer::Turn) {
-        w.send(other, "session.ping", json!({"nonce": "n"}));
-        w.expect(other, "session.pong");
-        let before = w.runtime.work_done();
-        w.advance(1);
-        let done = w.runtime.work_done() - before;
-        assert!(done <= 2 * TURN, "a turn of {done} units");
-        turns += 1;
-    }
-    turns
-}
-
 /// A session that is not shown a kind of events makes the runtime pass over them, but not over all at once.
 #[test]
 fn s7_6_a_history_that_is_passed_over_goes_on_in_later_turns() {
@@ -73,7 +58,7 @@ fn s7_6_a_history_that_is_passed_over_goes_on_in_later_turns() {
     w.expect(b, "session.pong");
     // What happens meanwhile comes after the history.
     log(&mut w, a, &job, "four");
-    assert!(turns(&mut w, c) >= 8);
+    assert!(w.take_turns(c, TURN) >= 8);
     log(&mut w, a, &job, "five");
     let frames = w.drain(b);
     assert_eq!(messages(&frames), ["one", "two", "three", "four", "five"]);
@@ -117,7 +102,7 @@ fn s7_6_many_histories_share_the_turns() {
             assert!(w.runtime.work_done() - before <= 2 * TURN);
         }
     }
-    assert!(turns(&mut w, other) >= 8 * watchers.len() * jobs.len());
+    assert!(w.take_turns(other, TURN) >= 8 * watchers.len() * jobs.len());
     for watcher in watchers {
         let (answers, frames): (Vec<Frame>, Vec<Frame>) =
             w.drain(watcher).into_iter().partition(|frame| frame.kind() == "job.subscribed");
@@ -147,7 +132,7 @@ fn s6_3_a_history_that_waits_goes_on_after_a_resume() {
     let work = w.runtime.work_done();
     let resumed = w.resume(b, 2);
     assert!(w.runtime.work_done() - work <= 2 * TURN, "the turn of a resume is short, too");
-    assert!(turns(&mut w, other) >= 4);
+    assert!(w.take_turns(other, TURN) >= 4);
     let after = w.drain(resumed);
     assert_eq!([before, messages(&after).join(" ")], ["running one", "two three"]);
     assert_eq!(after.iter().map(Frame::seq).collect::<Vec<_>>(), [3, 4].map(Some));
@@ -187,7 +172,7 @@ fn s8_4_a_large_result_is_sent_in_turns() {
     let before = w.runtime.work_done();
     w.finish(&job, &json!(text).to_string());
     assert!(w.runtime.work_done() - before <= 2 * TURN);
-    assert!(turns(&mut w, b) >= 3);
+    assert!(w.take_turns(b, TURN) >= 3);
     let frames = w.drain(a);
     let (end, chunks) = frames.split_last().unwrap();
     assert_eq!(end.kind(), "job.result");

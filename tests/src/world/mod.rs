@@ -332,6 +332,22 @@ impl World {
         self.runtime.poll_timeout()
     }
 
+    /// Takes turns until no work is left for a later one. None does more than twice the work of a turn, and another connection
+    /// is answered between two of them. Returns how many turns there were.
+    pub fn take_turns(&mut self, other: ConnId, turn_work: u64) -> usize {
+        let mut turns = 0;
+        while self.timer().is_some_and(|(_, timer)| timer == Timer::Turn) {
+            self.send(other, "session.ping", json!({"nonce": "n"}));
+            self.expect(other, "session.pong");
+            let before = self.runtime.work_done();
+            self.advance(1);
+            let done = self.runtime.work_done() - before;
+            assert!(done <= 2 * turn_work, "a turn of {done} units");
+            turns += 1;
+        }
+        turns
+    }
+
     /// Returns whether `Output::Reading` announced that the connection is read from again.
     pub fn reading_announced(&self, conn: ConnId) -> bool {
         self.transports[&conn].readable
