@@ -34,6 +34,37 @@ async fn bodies_and_heads_that_are_too_large_end_the_connection() {
 }
 
 #[tokio::test]
+async fn a_body_may_have_as_many_bytes_as_the_limit_in_any_pieces() {
+    within(async {
+        let site = Site::start(builder()).await;
+        let chunked = "POST /oauth/2/token HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+        let half = "8000\r\n".to_owned() + &"x".repeat(0x8000) + "\r\n";
+        let mut http = Http::connect(site.server.address()).await;
+        let whole = http.raw(&format!("{chunked}{half}{half}0\r\n\r\n")).await;
+        assert_eq!(whole.status, 400, "the form is read, and refused: {whole:?}");
+        assert_ne!(whole.body, json!({"error": "incomplete_body"}));
+
+        let mut http = Http::connect(site.server.address()).await;
+        let large = http.raw(&format!("{chunked}{half}{half}1\r\nx\r\n0\r\n\r\n")).await;
+        assert_eq!((large.status, large.body), (413, json!({"error": "body_too_large"})));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_and_ends_the_connection() {
+    within(async {
+        let site = Site::start(builder()).await;
+        let mut http = Http::connect(site.server.address()).await;
+        let request = "POST /zones/z1/agents HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nno length\r\n";
+        let broken = http.raw(request).await;
+        assert_eq!((broken.status, broken.body), (400, json!({"error": "incomplete_body"})));
+        assert!(broken.head.contains("connection: close") && http.is_closed().await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn slow_heads_and_bodies_end() {
     within(async {
         let mut limits = HttpLimits::default();

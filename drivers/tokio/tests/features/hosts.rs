@@ -1,6 +1,7 @@
 //! A server mounted on HTTP servers that serve other routes as well, and on streams.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use nuncio_tokio::arcp::{
-    Client, ClientOptions, FinalStatus, MountOptions, OriginPolicy, Reconnect, Server, SessionEvent, Shutdown, Submit,
-    Transport, Via, axum::handler, upgrade,
+    Client, ClientOptions, Config, FinalStatus, MountOptions, OriginPolicy, Reconnect, Server, SessionEvent, Shutdown,
+    Submit, Transport, Via, axum::handler, upgrade,
 };
 use nuncio_tokio::auth::{Claim, PeerCertificate, Rejection};
 use serde_json::json;
@@ -45,6 +46,11 @@ async fn connect(address: SocketAddr) -> Client {
 
 /// Sends an upgrade request in which `from` is replaced by `to`, and returns the head of the answer.
 async fn answer(address: SocketAddr, from: &str, to: &str) -> String {
+    ask(address, from, to).await.1
+}
+
+/// Does so, and returns the connection, too.
+async fn ask(address: SocketAddr, from: &str, to: &str) -> (TcpStream, String) {
     let request = "GET /arcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     assert!(request.contains(from), "{from}");
@@ -54,7 +60,7 @@ async fn answer(address: SocketAddr, from: &str, to: &str) -> String {
     while !answer.ends_with(b"\r\n\r\n") {
         answer.push(stream.read_u8().await.unwrap());
     }
-    String::from_utf8(answer).unwrap()
+    (stream, String::from_utf8(answer).unwrap())
 }
 
 /// Asserts every rule of the endpoint, whichever HTTP server has read the request.
@@ -196,6 +202,33 @@ async fn the_verifier_and_the_provisioner_are_told_what_the_http_server_knows() 
             let submit = Submit::new("echo").lease(&json!({"model.use": ["fast/*"]}));
             assert_eq!(client.submit(&submit).await.unwrap().info().credentials.len(), expected);
         }
+    })
+    .await;
+}
+
+/// The HTTP server knows the addresses of its clients.
+#[tokio::test]
+async fn the_limits_of_an_address_hold_for_a_client_whose_address_is_given() {
+    within(async {
+        let config = Config::default().with(|config| config.limits.ungreeted_per_address = 1);
+        let server = builder().config(config).build().unwrap();
+        let routes = [("/arcp", "192.0.2.1:1"), ("/other", "192.0.2.2:1")].map(|(path, peer)| {
+            let options = MountOptions::default().peer(peer.parse().unwrap());
+            (path, nuncio_tokio::arcp::axum::handler_with(server.clone(), options))
+        });
+        let app = routes.into_iter().fold(Router::new(), |app, (path, handler)| app.route(path, handler));
+        let address = application(app).await;
+        let (other, _) = ask(address, "/arcp", "/other").await;
+        let (mut first, _) = ask(address, "/arcp", "/arcp").await;
+        let (_second, head) = ask(address, "/arcp", "/arcp").await;
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+
+        let mut refusal = Vec::new();
+        first.read_to_end(&mut refusal).await.unwrap();
+        let refusal = String::from_utf8_lossy(&refusal);
+        assert!(refusal.contains("ungreeted_per_address"), "{refusal}");
+        let unread = other.try_read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(unread, Err(ErrorKind::WouldBlock), "the connection of another address stays open");
     })
     .await;
 }
