@@ -7,6 +7,7 @@ mod arguments;
 mod commands;
 mod connection;
 mod detached;
+mod document;
 mod error;
 mod exec;
 mod exit;

@@ -2,18 +2,19 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
 use nuncio_core::cap::{ComponentId, JobPriority, JobStatus, Keyring};
+use nuncio_tokio::arcp::Json;
 use nuncio_tokio::cap::{Client, ClientProduction, JobHandle, NoResult, ResultError, Submit, SubmitError};
-use serde_json::value::RawValue;
 
 use super::keys::{Keys, component_id};
 use super::label::Label;
 use super::production::{self, ProductionOptions};
 use super::servers::{BusOptions, StoreOptions};
+use crate::document::Document;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Shown;
@@ -24,7 +25,7 @@ use crate::time::HumanDuration;
 const AFTER_HELP: &str = "\
 Examples:
   nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\", \"be\"]'
-  nuncio cap submit job.report --id client-1 --keys keys --deadline 10m <week.json
+  nuncio cap submit job.report --id client-1 --keys keys --input @week.json
 
 The output is printed on stdout as JSON, everything else on stderr. Ctrl-C
 cancels the job. A second Ctrl-C leaves the command at once.
@@ -58,9 +59,10 @@ pub(super) struct Options {
     /// Id of the submitter, as the sender of the request
     #[arg(long, value_name = "ID", value_parser = component_id)]
     id: ComponentId,
-    /// Input as JSON [default: the content of stdin, if stdin is not a terminal; otherwise null]
-    #[arg(long, value_name = "JSON")]
-    input: Option<String>,
+    /// Input: JSON text, @FILE for a file that holds it, or - for stdin [default: the content of stdin, if stdin is not a
+    /// terminal; otherwise null]
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    input: Option<Document>,
     /// Id of the job. A job with the same id is not run again [default: a random id]
     #[arg(long, value_name = "ID")]
     job_id: Option<String>,
@@ -126,14 +128,17 @@ impl Priority {
 }
 
 impl Options {
-    fn submit(&self) -> Result<Submit, Error> {
-        let input = match &self.input {
-            Some(text) => text.clone(),
-            None => read_stdin()?,
+    /// Reads the input, on a thread of its own, because reading stdin may block for ever.
+    async fn read_input(&self) -> Result<Box<Json>, Error> {
+        let input = self.input.clone();
+        let read = move || match input {
+            Some(input) => input.read("--input"),
+            None => Document::read_default("--input"),
         };
-        let input: Box<RawValue> = serde_json::from_str(&input).map_err(|error| {
-            Error::Usage(format!("the input is not JSON: {error}; write a string with its quotes, as '\"text\"'"))
-        })?;
+        tokio::task::spawn_blocking(read).await.map_err(|error| Error::System(error.into()))?
+    }
+
+    fn submit(&self, input: &Json) -> Submit {
         let mut submit = Submit::new(&self.topic).raw_input(input.get().to_owned()).priority(self.priority.get());
         for Label { name, value } in &self.labels {
             submit = submit.label(name, value);
@@ -159,7 +164,7 @@ impl Options {
         if let Some(wait) = self.wait {
             submit = submit.wait(wait.get());
         }
-        Ok(submit)
+        submit
     }
 
     /// Returns how packets are sealed, if they are, and whose are admitted.
@@ -177,19 +182,17 @@ impl Options {
     }
 }
 
-fn read_stdin() -> Result<String, Error> {
-    if std::io::IsTerminal::is_terminal(&io::stdin()) {
-        return Ok("null".to_owned());
-    }
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text).map_err(|error| Error::Usage(format!("cannot read stdin: {error}")))?;
-    Ok(if text.trim().is_empty() { "null".to_owned() } else { text })
-}
-
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut first = Interrupts::listen().map_err(Error::System)?;
     let mut second = first.clone();
-    let submit = options.submit()?;
+    let input = tokio::select! {
+        input = options.read_input() => input?,
+        () = first.reach(1) => {
+            eprint_line("nuncio: interrupted; nothing was submitted");
+            return Ok(Exit::Cancelled);
+        }
+    };
+    let submit = options.submit(&input);
     let identity = options.keys.identity(&options.id)?;
     let production = identity.as_ref().map(|identity| options.production(&identity.keys)).transpose()?.flatten();
     let bus = options.bus.connect(options.id.as_str()).await?;

@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 use nuncio_tokio::caracal::{Kind, SessionId, Ttl};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::connection::{Connection, ttl};
+use crate::document::Document;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
@@ -51,9 +52,9 @@ pub(super) struct SpawnOptions {
     /// Parent of the session. The session ends with it [default: none]
     #[arg(long, value_name = "SESSION", value_parser = session)]
     parent: Option<SessionId>,
-    /// Metadata, a JSON object
-    #[arg(long, value_name = "JSON", value_parser = metadata)]
-    metadata: Option<Value>,
+    /// Metadata, a JSON object: its text, @FILE for a file that holds it, or - for stdin
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    metadata: Option<Document>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -99,9 +100,10 @@ pub(super) fn session(text: &str) -> Result<SessionId, String> {
     SessionId::new(text).map_err(|error| error.to_string())
 }
 
-fn metadata(text: &str) -> Result<Value, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if value.is_object() { Ok(value) } else { Err("it is not a JSON object".to_owned()) }
+fn metadata(document: &Document) -> Result<Map<String, Value>, Error> {
+    let json = document.read("--metadata")?;
+    let object = serde_json::from_str(json.get());
+    object.map_err(|_| Error::Usage("--metadata is not a JSON object; write it as {\"job\": 7}".to_owned()))
 }
 
 #[derive(Serialize)]
@@ -123,6 +125,7 @@ pub(super) async fn spawn(options: &SpawnOptions) -> Exit {
 }
 
 async fn open(options: &SpawnOptions) -> Result<Exit, Error> {
+    let metadata = options.metadata.as_ref().map(metadata).transpose()?;
     let caracal = options.connection.open()?.caracal;
     let kind = options.kind.get();
     let mut spawn = caracal.spawn().kind(kind);
@@ -132,7 +135,7 @@ async fn open(options: &SpawnOptions) -> Result<Exit, Error> {
     if let Some(parent) = &options.parent {
         spawn = spawn.parent(parent.clone());
     }
-    if let Some(metadata) = &options.metadata {
+    if let Some(metadata) = &metadata {
         spawn = spawn.metadata(metadata);
     }
     let scope = spawn.await?;

@@ -1,23 +1,17 @@
 //! The job to submit, from the command line.
 
-use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use nuncio_core::budget::parse_amount;
 use nuncio_core::trace::TraceId;
-use nuncio_tokio::arcp::{Json, Submit};
+use nuncio_tokio::arcp::Submit;
 use serde_json::{Map, Value};
 
+use crate::document::Document;
 use crate::error::Error;
-use crate::text::eprint_line;
 use crate::time::{HumanDuration, now, positive_duration};
-
-/// Bytes of a file or of stdin that are read; no frame can hold more.
-const MAX_INPUT: u64 = 64 << 20;
 
 /// The help of `--lease`.
 const LEASE: &str = r#"What the job may do, such as {"net.fetch":["https://example.com/**"],"tool.call":["search"]}: patterns by namespace. The namespaces are fs.read, fs.write, net.fetch, tool.call, agent.delegate, model.use, cost.budget, and those of vendors, such as x-vendor.acme.gpu [default: nothing]"#;
@@ -100,52 +94,6 @@ impl Request {
             lease.insert(BUDGET.to_owned(), self.budgets.iter().cloned().map(Value::String).collect());
         }
         Ok(lease)
-    }
-}
-
-/// A JSON text, or where to read it.
-#[derive(Clone, Debug)]
-enum Document {
-    Inline(Box<Json>),
-    File(PathBuf),
-    Stdin,
-}
-
-impl FromStr for Document {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Document, String> {
-        match text.strip_prefix('@') {
-            Some("-") => Ok(Document::Stdin),
-            Some("") => Err("the file's name is missing; write @FILE".to_owned()),
-            Some(path) => Ok(Document::File(path.into())),
-            None if text == "-" => Ok(Document::Stdin),
-            None => serde_json::from_str(text).map(Document::Inline).map_err(|error| {
-                format!("not valid JSON: {error}; write a string with its quotes, as '\"text\"', and a file as @FILE")
-            }),
-        }
-    }
-}
-
-impl Document {
-    fn read(&self, flag: &str) -> Result<Box<Json>, Error> {
-        let mut text = String::new();
-        let (name, read) = match self {
-            Document::Inline(json) => return Ok(json.clone()),
-            Document::File(path) => {
-                let file = std::fs::File::open(path);
-                (path.display().to_string(), file.and_then(|file| file.take(MAX_INPUT).read_to_string(&mut text)))
-            }
-            Document::Stdin => {
-                if std::io::stdin().is_terminal() {
-                    eprint_line(&format!("type the JSON for {flag}, then press Ctrl-D on an empty line"));
-                }
-                ("stdin".to_owned(), std::io::stdin().take(MAX_INPUT).read_to_string(&mut text))
-            }
-        };
-        read.map_err(|error| Error::Usage(format!("{flag}: cannot read {name}: {error}")))?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::Usage(format!("{flag}: {name} does not hold valid JSON: {error}")))
     }
 }
 

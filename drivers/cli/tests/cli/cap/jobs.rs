@@ -212,7 +212,7 @@ fn what_is_missing_is_said_with_what_to_do() {
     refused(&[&submit[..], &["--keys", "/nowhere"]].concat(), 2, "cannot read the private key");
     refused(&[&submit[..], &["--unsigned", "--nats", "nats://127.0.0.1:1"]].concat(), 6, "check that nats-server");
     refused(&[&submit[..], &["--unsigned", "--nats", "http://h"]].concat(), 2, "--nats: ");
-    refused(&["cap", "submit", "job.a", "--id", "c", "--unsigned", "--input", "{"], 2, "the input is not JSON");
+    refused(&["cap", "submit", "job.a", "--id", "c", "--unsigned", "--input", "{"], 2, "not valid JSON");
     refused(&["cap", "keygen", "a/b"], 2, "slash");
     let serve = ["serve", "--check", "--cap-agent", "a=job.a"];
     refused(&serve, 2, "needs --cap URL");
@@ -236,6 +236,34 @@ fn a_key_is_never_overwritten_and_only_its_owner_can_read_it() {
     assert!(stderr(&again).contains("never overwritten"), "{}", stderr(&again));
     assert_eq!(fs::read(&private).unwrap(), before);
     assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_input_of_a_job_may_be_in_a_file_or_on_stdin() {
+    let site = Site::on_own_bus();
+    script(site.folder.path(), "echo.sh", ECHO);
+    fs::write(site.path("input.json"), "[1, 2]\n").unwrap();
+    fs::write(site.path("wrong.json"), "[1, \n").unwrap();
+    let _router = site.component(&["router", "--id", "router-1", "--unsigned"]);
+    let _worker = site.component(&["worker", "--id", "worker-1", "--unsigned", "--topic", "job.echo=sh echo.sh"]);
+    let submit = |input: &[&str]| {
+        let mut command = site.cap(&[&["submit", "job.echo", "--id", "client-1", "--unsigned"], input].concat());
+        command.stdin(fs::File::open(site.path("input.json")).unwrap()).output().unwrap()
+    };
+    for input in [&["--input", "@input.json"][..], &["--input", "-"], &["--input", "@-"], &[]] {
+        let done = submit(input);
+        assert_eq!((done.status.code(), stdout(&done)), (Some(0), "[1,2]\n"), "{input:?}: {}", stderr(&done));
+    }
+    for (input, sentence) in [
+        ("@wrong.json", "--input: wrong.json does not hold valid JSON"),
+        ("@none.json", "--input: cannot read none.json"),
+        ("@", "write @FILE"),
+        ("text", "write a string with its quotes"),
+    ] {
+        let refused = submit(&["--input", input]);
+        assert_eq!((refused.status.code(), stdout(&refused)), (Some(2), ""), "{input}");
+        assert!(stderr(&refused).contains(sentence), "{input}: {}", stderr(&refused));
+    }
 }
 
 /// Everything without a nats-server and a Redis server.

@@ -269,6 +269,21 @@ fn sessions_and_edges_are_opened_listed_and_ended() {
 }
 
 #[test]
+fn metadata_may_be_in_a_file_and_has_to_be_an_object() {
+    let serving = coordinator(&TWO);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        format!("@{}", folder.path().join(name).display())
+    };
+    let spawn = |metadata: &str| client(&serving, "app-a", &["spawn", "--metadata", metadata]);
+    assert!(!printed(spawn(&file("object", r#"{"job": 7}"#))).is_empty());
+    let output = spawn(&file("list", "[7]")).output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
+    assert!(stderr(&output).contains("--metadata is not a JSON object"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_token_is_printed_for_programs_that_need_one() {
     let serving = coordinator(&["--application", "app-a=s3cret"]);
     let token = printed(client(&serving, "app-a", &["token", "--ttl", "1h"]));
