@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
 use nuncio_core::cap::{ComponentId, JobPriority, JobStatus, Keyring};
 use nuncio_tokio::arcp::Json;
-use nuncio_tokio::cap::{Client, ClientProduction, JobHandle, NoResult, ResultError, Submit, SubmitError};
+use nuncio_tokio::cap::{BusState, Client, ClientProduction, JobHandle, NoResult, ResultError, Submit, SubmitError};
 
 use super::keys::{Keys, component_id};
 use super::label::Label;
@@ -22,6 +23,9 @@ use crate::signals::Interrupts;
 use crate::text::eprint_line;
 use crate::time::HumanDuration;
 
+/// How long nothing is heard of a job before the command says what it waits for.
+const SILENCE: Duration = Duration::from_secs(3);
+
 const AFTER_HELP: &str = "\
 Examples:
   nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\", \"be\"]'
@@ -30,7 +34,9 @@ Examples:
 The output is printed on stdout as JSON, everything else on stderr. Ctrl-C
 cancels the job. A second Ctrl-C leaves the command at once.
 
-Jobs reach a worker through a router, which `nuncio cap router` starts.
+Jobs reach a worker through a router, which `nuncio cap router` starts. If
+nothing is heard of the job for 3 s, a line on stderr says what to check. The
+command goes on waiting, up to --wait.
 
 With --production, the request and the result have to be sealed for the tenant.
 Name the senders of results with --peer: the router, and the workers of the
@@ -195,6 +201,7 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let submit = options.submit(&input);
     let identity = options.keys.identity(&options.id)?;
     let production = identity.as_ref().map(|identity| options.production(&identity.keys)).transpose()?.flatten();
+    let is_signed = identity.is_some();
     let bus = options.bus.connect(options.id.as_str()).await?;
     let mut builder = Client::builder().id(options.id.as_str());
     if let Some(identity) = identity {
@@ -212,13 +219,22 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         return print(job.job_id().as_bytes());
     }
     let mut cancelled = false;
+    let (mut is_silent, silence) = (true, tokio::time::sleep(SILENCE));
+    let mut silence = pin!(silence);
     loop {
         let next = next(&mut job);
         tokio::select! {
             progress = next => match progress {
-                Some(line) => eprint_line(&line),
+                Some(line) => {
+                    is_silent = false;
+                    eprint_line(&line);
+                }
                 None => return ended(&mut job).await,
             },
+            () = &mut silence, if is_silent => {
+                is_silent = false;
+                eprint_line(&unheard(&options.topic, &client, is_signed));
+            }
             () = first.reach(1), if !cancelled => {
                 cancelled = true;
                 eprint_line("cancelling the job; press Ctrl-C again to leave it");
@@ -228,6 +244,21 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
             () = second.reach(2) => return Ok(Exit::Interrupted),
         }
     }
+}
+
+/// Says what a job of which nothing was heard waits for, and what to check.
+fn unheard(topic: &str, client: &Client, is_signed: bool) -> String {
+    if !matches!(client.connection().state, BusState::Connected(_)) {
+        return "nuncio: the bus is not reached; still waiting: check that nats-server or `nuncio cap bus` is running"
+            .to_owned();
+    }
+    let accepts = if is_signed { ", and has the public key of this client in its --keys" } else { "" };
+    format!(
+        "nuncio: nothing has been heard of the job for {} s; still waiting: check that `nuncio cap router` is running on this \
+         bus{accepts}, and that a worker serves the topic, such as `nuncio cap worker --topic {topic}=COMMAND`; a worker that \
+         reports no progress is not heard before the job has ended",
+        SILENCE.as_secs()
+    )
 }
 
 /// Returns the job's next progress as a line, or `None` once the job has ended.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use nuncio_tests::peers::wanted;
 
-use super::site::{ECHO, Site, script};
+use super::site::{Component, ECHO, Site, script};
 use crate::support::{Serving, nuncio, run, send, stderr, stdout};
 
 #[test]
@@ -236,6 +236,27 @@ fn a_key_is_never_overwritten_and_only_its_owner_can_read_it() {
     assert!(stderr(&again).contains("never overwritten"), "{}", stderr(&again));
     assert_eq!(fs::read(&private).unwrap(), before);
     assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_submit_of_which_nothing_is_heard_says_once_what_to_check_and_goes_on() {
+    let site = Site::on_own_bus();
+    script(site.folder.path(), "echo.sh", ECHO);
+    let submit = |more: &[&str]| {
+        let common = ["submit", "job.echo", "--input", "7", "--id", "client-1"];
+        Component::of(site.cap(&[&common[..], more].concat()))
+    };
+    let (signed, unsigned) = (submit(&["--keys", "keys"]), submit(&["--unsigned"]));
+    let line = unsigned.until("nothing has been heard of the job");
+    assert!(line.contains("`nuncio cap router` is running") && line.contains("--topic job.echo="), "{line}");
+    assert!(!line.contains("public key"), "{line}");
+    let line = signed.until("nothing has been heard of the job");
+    assert!(line.contains("still waiting") && line.contains("has the public key of this client"), "{line}");
+    // What it waited for comes.
+    let (_router, _worker) = (site.router(), site.worker(&["job.echo=sh echo.sh"]));
+    let rest = signed.ended(0);
+    assert!(rest.iter().any(|line| line.contains("50 % half")), "{rest:?}");
+    assert!(rest.iter().all(|line| !line.contains("nothing has been heard")), "it is said once: {rest:?}");
 }
 
 #[test]

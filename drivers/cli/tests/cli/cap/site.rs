@@ -68,6 +68,13 @@ impl Component {
         }
     }
 
+    /// Waits for the end with this exit code. Returns the lines on stderr that were not waited for.
+    pub(crate) fn ended(mut self, code: i32) -> Vec<String> {
+        let rest = self.lines.iter().collect();
+        assert_eq!(self.child.wait().unwrap().code(), Some(code), "{rest:?}");
+        rest
+    }
+
     pub(crate) fn signal(&self) {
         let pid = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
