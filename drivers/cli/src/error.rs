@@ -155,20 +155,9 @@ impl From<ClientBuildError> for Error {
                 _ => Error::Refused(format!("the runtime refused the connection: {fault}")),
             },
             ClientBuildError::Session(SessionEnd::Unreachable {
-                last: ConnectError::Upgrade { status, .. }, ..
-            }) => {
-                // A server runs there.
-                Error::Unreachable(match status {
-                    404 => {
-                        format!("{sentence}; check the path of the URL, which is /arcp unless the runtime has another")
-                    }
-                    200..400 => format!(
-                        "{sentence}; a web server is there, such as a console, and not a runtime: check the port and the path of \
-                         the URL, which is /arcp unless the runtime has another"
-                    ),
-                    _ => sentence,
-                })
-            }
+                last: ConnectError::Upgrade { status, reason, .. },
+                ..
+            }) => Error::Unreachable(format!("{reason}{}", of_web_server(status))),
             ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Io(cause), .. }) => {
                 match cause.get_ref().and_then(|cause| cause.downcast_ref::<TlsConnectError>()) {
                     // Something runs there, so that other advice would not fit.
@@ -187,6 +176,23 @@ impl From<ClientBuildError> for Error {
 /// What to do where nothing answers.
 const REACH: &str =
     "check that the runtime is running there and that the URL of --url, NUNCIO_URL or the context is right";
+
+/// What an HTTP status means in the place of a WebSocket, and what to do. A server runs there.
+pub(crate) fn of_web_server(status: u16) -> &'static str {
+    match status {
+        401 | 403 | 407 => {
+            ", so it refuses this client; check the URL and the token, and if the server is a proxy, what it asks of clients"
+        }
+        408 | 425 | 429 | 500.. => {
+            ", so it cannot serve this client now; if it is a proxy, check that the runtime behind it is running; then try \
+             again"
+        }
+        _ => {
+            ", so it does not speak ARCP at this URL: it is a web server, such as a console, or the path is wrong; check \
+             the port, and the path, which is /arcp unless the runtime has another"
+        }
+    }
+}
 
 /// The options that help against a failure of TLS.
 fn tls_advice(error: &TlsConnectError) -> Option<&'static str> {

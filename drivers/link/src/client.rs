@@ -176,7 +176,7 @@ impl Awaited {
     fn check(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), Closed> {
         if status != StatusCode::SWITCHING_PROTOCOLS {
             let cause = Cause::Refused { status: status.as_u16() };
-            return Err(Closed::new(cause, code::ABNORMAL, format!("the server answered {status}")));
+            return Err(Closed::new(cause, code::ABNORMAL, format!("the server answered HTTP {status}")));
         }
         if !has_token(headers, &header::UPGRADE, "websocket") || !has_token(headers, &header::CONNECTION, "upgrade") {
             return Err(fault("the server switched to another protocol than WebSocket"));

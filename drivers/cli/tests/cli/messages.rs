@@ -114,7 +114,7 @@ fn a_web_server_is_no_runtime() {
     let output = run(&["jobs", "--url", &format!("ws://{address}/"), "--token", "t"]);
     assert_eq!(output.status.code(), Some(6));
     let said = stderr(&output);
-    assert!(said.contains("a web server is there") && said.contains("which is /arcp"), "{said}");
+    assert!(said.contains("it is a web server, such as a console") && said.contains("which is /arcp"), "{said}");
 }
 
 #[cfg(unix)]
@@ -191,10 +191,18 @@ fn a_runtime_that_is_not_reached_is_named_without_the_parameters_of_its_url() {
 fn a_server_that_refuses_the_path_is_reached() {
     let serving = Serving::start(&["--token", "t=me"]);
     let url = serving.url.replace("/arcp", "/other");
-    let (code, message) = said(&["jobs", "--url", &url, "--token", "t"]);
-    assert_eq!(code, Some(6));
-    assert_eq!(message.matches("404 Not Found").count(), 1, "{message}");
-    assert!(message.contains("check the path of the URL") && !message.contains("is running there"), "{message}");
+    let commands: [(&[&str], _); 2] = [(&["jobs", "--url", &url], 6), (&["conformance", &url], 2)];
+    for (command, exit) in commands {
+        let (code, message) = said(&[command, &["--token", "t"]].concat());
+        assert_eq!(code, Some(exit), "{message}");
+        assert_eq!(message.matches("404 Not Found").count(), 1, "{message}");
+        let answered = "the server answered HTTP 404 Not Found, so it does not speak ARCP at this URL";
+        assert!(message.contains(answered), "{message}");
+        assert!(message.contains("check the port, and the path, which is /arcp unless"), "{message}");
+        for other in ["could not be reached", "cannot connect", "was refused", "is running there"] {
+            assert!(!message.contains(other), "{other}: {message}");
+        }
+    }
 }
 
 #[test]

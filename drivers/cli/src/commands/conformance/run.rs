@@ -79,9 +79,13 @@ async fn greet(target: &Target) -> Result<(), Error> {
     let log = Rc::new(RefCell::new(Transcript::new([target.token.expose()])));
     let dialled = Wire::dial(&target.url, target.tls.as_ref(), target.patience, &log).await;
     let mut wire = dialled.map_err(|error| {
-        let what =
-            format!("cannot connect to the runtime: {error}; check that it is running there and that the URL is right");
-        Error::Unreachable(what)
+        Error::Unreachable(match error.kind() {
+            // A server is running there, and the error says what to check.
+            std::io::ErrorKind::Unsupported => error.to_string(),
+            _ => format!(
+                "cannot connect to the runtime: {error}; check that it is running there and that the URL is right"
+            ),
+        })
     })?;
     let hello = Trial::new(target, Rc::clone(&log)).hello(&FEATURES[1..]);
     wire.request("session.hello", &hello).await;

@@ -12,13 +12,14 @@ use nuncio_tokio::Tokio;
 use nuncio_tokio::arcp::HostPolicy;
 use nuncio_tokio::auth::{Authorities, ClientTls};
 use nuncio_tokio::io::{Stream, connect};
-use nuncio_tokio::link::{ClientOptions, Link, LinkEvent, ServerOptions};
+use nuncio_tokio::link::{Cause, ClientOptions, Closed, Link, LinkEvent, ServerOptions};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::finding::{Judged, broken};
 use super::frame::kind;
 use super::transcript::{Direction, Transcript};
+use crate::error::of_web_server;
 
 /// The longest frame that is received.
 const MAX_FRAME: usize = 64 << 20;
@@ -60,6 +61,9 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Connects to a runtime, without a hello.
+    ///
+    /// Errors: [`Unsupported`](std::io::ErrorKind::Unsupported) if the server answers with another HTTP status than that of a
+    /// WebSocket.
     pub(super) async fn dial(
         url: &ClientOptions,
         tls: Option<&ClientTls>,
@@ -86,6 +90,10 @@ impl Wire {
         let mut wire = Wire::over(Link::client(&url), stream, patience, log);
         match wire.event(Instant::now() + patience).await {
             Some(LinkEvent::Open(_)) => Ok(wire),
+            Some(LinkEvent::Closed(Closed { cause: Cause::Refused { status }, reason, .. })) => {
+                let sentence = format!("{reason}{}", of_web_server(status));
+                Err(std::io::Error::new(std::io::ErrorKind::Unsupported, sentence))
+            }
             Some(LinkEvent::Closed(closed)) => Err(std::io::Error::other(closed.reason)),
             Some(LinkEvent::Frame(_)) | None => Err(std::io::ErrorKind::TimedOut.into()),
         }
@@ -149,7 +157,7 @@ impl Wire {
                 None => return Arrival::Silence,
                 Some(LinkEvent::Open(_)) => {}
                 Some(LinkEvent::Closed(closed)) => {
-                    let code = matches!(closed.cause, nuncio_tokio::link::Cause::Peer).then_some(closed.code);
+                    let code = matches!(closed.cause, Cause::Peer).then_some(closed.code);
                     let note = format!("(the connection ended: {} {})", closed.code, closed.reason);
                     self.log.borrow_mut().add(self.connection, Direction::Received, note.trim_end());
                     self.ended = Some(Goodbye(code));

@@ -48,7 +48,7 @@ pub enum ConnectError {
     #[error("the connection attempt timed out")]
     TimedOut,
     /// The server refused the WebSocket upgrade.
-    #[error("the connection was refused: {reason}")]
+    #[error("{reason} to the request for a WebSocket")]
     Upgrade {
         /// The HTTP status.
         status: u16,
@@ -92,7 +92,7 @@ pub enum SessionEnd {
     #[error("the session is closed: {0}")]
     Closed(CloseReason),
     /// The session never became live: the first connection failed, as often as [`Reconnect`](super::Reconnect) says.
-    #[error("the runtime could not be reached{}: {last}", tries(*.attempts))]
+    #[error("{}{}: {last}", failed(last), tries(*.attempts))]
     #[non_exhaustive]
     Unreachable {
         /// The number of attempts.
@@ -121,6 +121,16 @@ pub enum SessionEnd {
         /// Why the last attempt failed.
         last: ConnectError,
     },
+}
+
+/// What has failed. A runtime was reached if there is an answer.
+fn failed(last: &ConnectError) -> &'static str {
+    match last {
+        ConnectError::Upgrade { .. } | ConnectError::Refused(_) | ConnectError::Token(_) => {
+            "no session could be opened"
+        }
+        ConnectError::Io(_) | ConnectError::TimedOut | ConnectError::Ended(_) => "the runtime could not be reached",
+    }
 }
 
 fn tries(attempts: u32) -> String {
