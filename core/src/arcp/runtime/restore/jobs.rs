@@ -92,11 +92,11 @@ impl Runtime {
 
 impl Runtime {
     /// Returns why a job does not go on. Under its key a submit would find it again. A client may have chosen the key for its
-    /// user, and chooses another one then.
+    /// user, who has given none.
     fn restarted(&self, job: Option<JobUlid>, why: &str) -> Fault {
         let has_key = job.is_some_and(|job| self.idempotency.key_of(job).is_some());
-        let how = if has_key { ", with a new key if any" } else { "" };
-        let message = alloc::format!("{why}; submit the job again{how}");
+        let how = if has_key { "with a new idempotency key" } else { "again" };
+        let message = alloc::format!("{why}; submit the job {how}");
         Fault::new(ErrorCode::InternalError, message).with_detail("reason", REASON)
     }
 
