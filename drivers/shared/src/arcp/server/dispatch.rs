@@ -361,10 +361,8 @@ impl State {
             }
             Event::Status { request } => actions.push(move |host| host.tell_status(request)),
             Event::Subscription { principal, job, owner, granted } => {
-                actions.push(move |_| {
-                    let (principal, owner) = (&*principal, &*owner);
-                    info!(principal, %job, owner, granted, "a subscription was decided");
-                });
+                let what = if granted { "a client follows a job" } else { "a client may not follow a job" };
+                actions.push(move |_| info!(principal = &*principal, %job, owner = &*owner, "{what}"));
             }
             Event::RefusedFrame { conn, code, message } => {
                 self.refused(conn, Fault::new(code, message), actions);

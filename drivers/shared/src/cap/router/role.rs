@@ -85,8 +85,11 @@ fn log(event: &RouterEvent, job: Option<&Reported>) {
         }
         RouterEvent::WorkerJoined { worker } => info!(?worker, "a worker has announced itself"),
         RouterEvent::WorkerLost { worker } => warn!(?worker, "nothing is heard of a worker"),
-        RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal, .. }) => {
-            info!(?worker, is_renewal, "a worker has a trust session");
+        RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal: false, .. }) => {
+            info!(?worker, "a worker has a trust session");
+        }
+        RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal: true, .. }) => {
+            info!(?worker, "a worker has renewed its trust session");
         }
         RouterEvent::Trust(AuthorityEvent::Rejected { worker, reason }) => {
             warn!(?worker, ?reason, "a request for a trust session was rejected");
@@ -151,9 +154,11 @@ mod tests {
             &["worker-1", "has announced itself"],
         );
         assert_logs(&RouterEvent::WorkerLost { worker }, "WARN", &["worker-1", "nothing is heard"]);
-        let trusted =
-            AuthorityEvent::Trusted { worker: "worker-1".into(), expires_at: Time::default(), is_renewal: true };
-        assert_logs(&RouterEvent::Trust(trusted), "INFO", &["worker-1", "has a trust session", "is_renewal=true"]);
+        for (is_renewal, sentence) in [(false, "has a trust session"), (true, "has renewed its trust session")] {
+            let (worker, expires_at) = ("worker-1".into(), Time::default());
+            let trusted = AuthorityEvent::Trusted { worker, expires_at, is_renewal };
+            assert_logs(&RouterEvent::Trust(trusted), "INFO", &["worker-1", sentence]);
+        }
         let reason = WorkerHandshakeRejectionReason::default();
         let rejected = AuthorityEvent::Rejected { worker: Some("worker-1".into()), reason };
         assert_logs(&RouterEvent::Trust(rejected), "WARN", &["worker-1", "was rejected"]);

@@ -50,7 +50,8 @@ fn log(event: &WorkerEvent, ids: Option<&Ids>) {
             warn!(job_id, trace_id, failures, error = ?message, "an attempt has failed, and another one follows");
         }
         WorkerEvent::Recovered { .. } => info!(job_id, trace_id, "the output is stored already; no handler is called"),
-        WorkerEvent::Trusted { is_renewal, .. } => info!(is_renewal, "the scheduler trusts the worker"),
+        WorkerEvent::Trusted { is_renewal: false, .. } => info!("the scheduler trusts the worker"),
+        WorkerEvent::Trusted { is_renewal: true, .. } => info!("the scheduler trusts the worker for longer"),
         WorkerEvent::TrustFailed { reason } => {
             warn!(error = %Sanitized(&reason), "the worker could not prove itself to the scheduler, and tries again later");
         }
@@ -144,8 +145,9 @@ mod tests {
         assert_logs(&line(retried), "WARN", &["job-1", "trace-1", "failures=2", "no disk", "another one follows"]);
         let recovered = WorkerEvent::Recovered { job };
         assert_logs(&line(recovered), "INFO", &["job-1", "trace-1", "the output is stored already"]);
-        let trusted = WorkerEvent::Trusted { expires_at: Time::default(), is_renewal: true };
-        assert_logs(&line(trusted), "INFO", &["the scheduler trusts the worker", "is_renewal=true"]);
+        let trusted = |is_renewal| WorkerEvent::Trusted { expires_at: Time::default(), is_renewal };
+        assert_logs(&line(trusted(false)), "INFO", &["the scheduler trusts the worker"]);
+        assert_logs(&line(trusted(true)), "INFO", &["the scheduler trusts the worker for longer"]);
         let failed = WorkerEvent::TrustFailed { reason: TrustFailure::Transport("no answer".into()) };
         assert_logs(&line(failed), "WARN", &["could not prove itself", "no answer"]);
         assert_logs(&line(WorkerEvent::TrustExpired), "WARN", &["has expired"]);
