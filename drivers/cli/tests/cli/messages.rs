@@ -223,6 +223,31 @@ fn an_address_that_is_none_is_invalid_usage() {
     assert!(message.contains("with --serve") && !message.contains("--listen"), "{message}");
 }
 
+/// Whether a flag or the file says it.
+#[test]
+fn what_has_no_effect_without_a_journal_is_said_at_the_start_and_by_check() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = file(
+        &folder,
+        "nuncio.toml",
+        b"demo-agents = true\n[security]\ntoken = [\"t=me\"]\n[agents.report]\ncommand = \"true\"\nrestart = \"rerun\"\n",
+    );
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--config", &config, "--restart", "echo=rerun"];
+    let mut serving = Serving::of(nuncio(&flags));
+    let both = "nuncio: warning: --restart echo=rerun and --restart report=rerun have no effect without --journal FILE";
+    serving.until(both);
+    let checked = run(&[&flags[..], &["--check"]].concat());
+    for line in ["rerun for echo (no effect without a journal)", "rerun for report (no effect without a journal)"] {
+        assert!(stdout(&checked).contains(line), "{}", stdout(&checked));
+    }
+    let journal = folder.path().join("journal").to_str().expect("text").to_owned();
+    let with_journal = [&flags[..], &["--journal", &journal]].concat();
+    let checked = run(&[&with_journal[..], &["--check"]].concat());
+    assert!(!stdout(&checked).contains("no effect"), "{}", stdout(&checked));
+    let log = Serving::of(nuncio(&with_journal)).log();
+    assert!(log.iter().all(|line| !line.contains("no effect")), "{log:?}");
+}
+
 #[test]
 fn an_operator_without_a_name_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -94,7 +94,7 @@ fn check_prints_what_would_be_served() {
     agent    pretty: sh
     at once  2 of report
     restart  fail for pretty
-    restart  rerun for report
+    restart  rerun for report (no effect without a journal)
     ask      tool.call=payments.*
     ask      agent.delegate=*
     limit    frame-bytes = 64.0 KiB

@@ -8,7 +8,7 @@ use nuncio_tokio::arcp::{BuildError, Config, OnRestart, Server, ServerBuilder, S
 use nuncio_tokio::auth::{BoxVerifier, Claim, Rejection, ReplaceableVerifier, StaticTokens, Verifier};
 use nuncio_tokio::bridge::Pool;
 
-use super::agent::AgentName;
+use super::agent::{AgentName, Restart};
 use super::demo_agents;
 use super::error::ServeError;
 use super::settings::{AgentSetting, Settings};
@@ -76,11 +76,8 @@ impl Service {
             }
             builder = builder.on_restart(name, restart.on_restart());
         }
-        let mut rerun = settings.restart.iter().filter(|(_, restart)| restart.on_restart() == OnRestart::Rerun);
-        if let Some((name, _)) = rerun.next().filter(|_| settings.journal.is_none() && !check_only) {
-            eprint_line(&format!(
-                "nuncio: --restart {name}=rerun has no effect without --journal FILE, because no job survives a restart then"
-            ));
+        if let Some(warning) = without_effect(settings).filter(|_| !check_only) {
+            eprint_line(&warning);
         }
         #[cfg(unix)]
         let (builder, host) = with_programs(builder, &programs, settings, max_line)?;
@@ -134,6 +131,21 @@ impl Service {
             drop(tokio::time::timeout(TIMEOUT, host.idle()).await);
         }
     }
+}
+
+/// Warns of agents whose jobs are to run again after a restart, if there is no journal.
+fn without_effect(settings: &Settings) -> Option<String> {
+    let rerun = |(name, restart): (&String, &Restart)| {
+        (restart.on_restart() == OnRestart::Rerun).then(|| format!("--restart {name}=rerun"))
+    };
+    let rerun: Vec<String> = settings.restart.iter().filter_map(rerun).collect();
+    let verb = if rerun.len() == 1 { "has" } else { "have" };
+    (settings.journal.is_none() && !rerun.is_empty()).then(|| {
+        format!(
+            "nuncio: warning: {} {verb} no effect without --journal FILE, because no job survives a restart then",
+            rerun.join(" and ")
+        )
+    })
 }
 
 fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, ServeError> {

@@ -1,5 +1,6 @@
 //! `nuncio serve --check`: prints what would be served.
 
+use super::agent::Restart;
 use super::build::Service;
 use super::demo_agents;
 use super::settings::Settings;
@@ -65,7 +66,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
         line("at once", format!("{jobs} of {name}"));
     }
     for (name, restart) in &settings.restart {
-        line("restart", format!("{restart} for {name}"));
+        let lacks = *restart == Restart::Rerun && settings.journal.is_none();
+        let effect = if lacks { " (no effect without a journal)" } else { "" };
+        line("restart", format!("{restart} for {name}{effect}"));
     }
     for marked in &settings.ask {
         line("ask", marked.to_string());
