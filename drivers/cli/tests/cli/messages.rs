@@ -223,6 +223,21 @@ fn an_address_that_is_none_is_invalid_usage() {
     assert!(message.contains("with --serve") && !message.contains("--listen"), "{message}");
 }
 
+/// A generated token is shown once, on stdout, and stderr says how clients get it.
+#[test]
+fn a_generated_token_is_said_to_belong_into_the_environment() {
+    let mut serving = Serving::start(&[]);
+    let line = serving.until("no token was given");
+    assert!(line.contains(&format!("export NUNCIO_URL={} NUNCIO_TOKEN=", serving.url)), "{line}");
+    let token = serving.generated.clone().expect("a token");
+    let mut command = nuncio(&["submit", "echo"]);
+    let output = command.env("NUNCIO_URL", &serving.url).env("NUNCIO_TOKEN", &token).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!line.contains(&token) && serving.log().iter().all(|line| !line.contains(&token)));
+    let log = Serving::start(&["--token", "t=me"]).log();
+    assert!(log.iter().all(|line| !line.contains("no token was given")), "{log:?}");
+}
+
 /// Whether a flag or the file says it.
 #[test]
 fn what_has_no_effect_without_a_journal_is_said_at_the_start_and_by_check() {

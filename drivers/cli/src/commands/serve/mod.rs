@@ -122,6 +122,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let manager = ServiceManager::of_environment();
     let url = listening.as_ref().map_or("stdio", Listening::url);
     print_ready(&service, url, settings.stdio)?;
+    if service.generated_token.is_some() {
+        let console = if settings.console.is_some() { "; the console asks for it, too" } else { "" };
+        eprint_line(&format!(
+            "nuncio: no token was given, so one was generated, which is valid until nuncio stops; before you start a client, \
+             enter: export NUNCIO_URL={url} NUNCIO_TOKEN=<the text after TOKEN>{console}"
+        ));
+    }
     manager.ready(url);
     manager.watch(&service.server);
     tokio::select! {
