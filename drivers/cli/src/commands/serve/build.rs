@@ -11,6 +11,7 @@ use nuncio_tokio::bridge::Pool;
 use super::agent::{AgentName, Restart};
 use super::demo_agents;
 use super::error::ServeError;
+use super::journal::JournalSetting;
 use super::settings::{AgentSetting, Settings};
 #[cfg(unix)]
 use crate::exec::host::Host;
@@ -25,6 +26,8 @@ pub(super) struct Service {
     pub(super) server: Server,
     /// The token that was generated, because none was given.
     pub(super) generated_token: Option<String>,
+    /// Whether the files of the journal were created.
+    pub(super) is_journal_new: bool,
     pub(super) verifier: ReplaceableVerifier,
     pub(super) mandates: Option<BoxVerifier>,
     /// The agents that are programs, by name and version.
@@ -88,6 +91,7 @@ impl Service {
         let mandates = settings.security.mandates()?.map(Verifier::boxed);
         let (verifier, generated_token) = verifier(settings, mandates.clone())?;
         let mut builder = builder.verifier(verifier.clone());
+        let is_journal_new = settings.journal.as_ref().is_some_and(JournalSetting::is_new);
         match &settings.journal {
             Some(journal) if check_only => journal.check()?,
             Some(journal) => builder = builder.journals(journal.open()?),
@@ -101,6 +105,7 @@ impl Service {
         Ok(Service {
             server,
             generated_token,
+            is_journal_new,
             verifier,
             mandates,
             programs,

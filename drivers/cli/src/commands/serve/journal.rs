@@ -98,14 +98,20 @@ fn share(space: DiskSpace, own: u64) -> (u64, u64) {
 }
 
 impl JournalSetting {
-    /// Opens the journals of all shards, in their order.
+    /// Opens the journals of all shards, in their order. If the first files are those of other shards, no further one is created.
     pub(super) fn open(&self) -> Result<Vec<SqliteJournal>, ServeError> {
         let options = self.options_here();
-        let open = |file: PathBuf| {
-            SqliteJournal::open(&file, options)
-                .map_err(|error| ServeError::Journal(JournalFileError::new(&file, error)))
-        };
-        self.files().map(open).collect()
+        let mut journals = Vec::new();
+        for (number, file) in (0..).zip(self.files()) {
+            let wanted = Shard { number, of: self.shards.get() };
+            let failed = |error| ServeError::Journal(JournalFileError::new(&file, error));
+            let journal = SqliteJournal::open(&file, options).map_err(failed)?;
+            if let Some(found) = journal.shard().map_err(failed)?.filter(|found| *found != wanted) {
+                return Err(failed(JournalError::OtherShard { found, wanted }));
+            }
+            journals.push(journal);
+        }
+        Ok(journals)
     }
 
     /// The files of all shards, in their order.
@@ -155,7 +161,7 @@ impl JournalSetting {
         if let Some(shard) = lacks.filter(|_| is_begun) {
             return Err(self.error(JournalError::NewShard(shard)));
         }
-        if !is_new(&self.file) {
+        if !self.is_new() {
             return Ok(());
         }
         let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -170,9 +176,14 @@ impl JournalSetting {
         ServeError::Journal(JournalFileError::new(&self.file, error))
     }
 
+    /// Returns whether a server would create the journal.
+    pub(super) fn is_new(&self) -> bool {
+        is_new(&self.file)
+    }
+
     /// The line of `--check`.
     pub(super) fn summary(&self) -> String {
-        let new = if is_new(&self.file) { " (new)" } else { "" };
+        let new = if self.is_new() { " (new)" } else { "" };
         let sync = match self.options.sync {
             Sync::Full => "full",
             Sync::Normal => "normal",
@@ -186,12 +197,17 @@ impl JournalSetting {
         text
     }
 
-    /// Prints what a server has restored from the journal.
-    pub(super) fn print_restored(&self, server: &Server) {
+    /// Prints what a server has restored from the journal, which it has created if `is_new`.
+    pub(super) fn print_restored(&self, server: &Server, is_new: bool) {
         let Some(restored) = server.restored() else { return };
         let file = self.file.display();
         if restored.last_store == 0 {
-            eprint_line(&format!("nuncio: the journal {file} is new"));
+            let state = if is_new { "is new" } else { "has no records yet" };
+            let shards = match self.shards.get() {
+                1 => String::new(),
+                shards => format!("; it is the journal of {shards} shards"),
+            };
+            eprint_line(&format!("nuncio: the journal {file} {state}{shards}"));
             return;
         }
         eprint_line(&restored_text(&restored, &server.stats(), &file.to_string()));

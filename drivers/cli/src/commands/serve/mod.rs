@@ -117,7 +117,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         None => None,
     };
     if let Some(journal) = &settings.journal {
-        journal.print_restored(&service.server);
+        journal.print_restored(&service.server, service.is_journal_new);
     }
     let manager = ServiceManager::of_environment();
     let url = listening.as_ref().map_or("stdio", Listening::url);

@@ -57,12 +57,30 @@ fn another_number_of_shards_is_refused() {
             assert!(complaint.contains("start nuncio serve with --shards 2"), "{complaint}");
         }
     }
+    assert!(!folder.path("journal.2").exists(), "no file was created");
     std::fs::remove_file(folder.path("journal.1")).unwrap();
     let flags = ["serve", "--demo-agents", "--journal", &journal, "--shards", "2"];
     for more in [&["--check"][..], &["--listen", "127.0.0.1:0"]] {
         let refused = run(&[&flags, more].concat());
         assert!(stderr(&refused).contains("the journal of shard 2 of 2 is new"), "{}", stderr(&refused));
     }
+}
+
+/// Without records, the number of shards can still be chosen once.
+#[test]
+fn a_journal_without_records_is_not_said_to_be_new() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let begun = |shards: &str, sentence: &str| {
+        let mut serving = serve(&journal, shards);
+        let line = serving.until("the journal ");
+        assert_eq!(line, format!("nuncio: the journal {journal} {sentence}"));
+        serving.stop("TERM");
+    };
+    begun("1", "is new");
+    begun("1", "has no records yet");
+    begun("2", "has no records yet; it is the journal of 2 shards");
+    begun("2", "has no records yet; it is the journal of 2 shards");
 }
 
 /// A journal of two shards that was closed, with a job in each, and the ids of the jobs.
