@@ -53,7 +53,7 @@ pub(crate) enum Error {
     NotCancelled(Duration),
     #[error("the result is incomplete: {0}; discard the part that was written and submit the job again")]
     Incomplete(&'static str),
-    #[error("cannot listen on {address}: {error}; give another address with {option}, as HOST:PORT")]
+    #[error("cannot listen on {address}: {error}{}", listen_advice(error, option))]
     Address {
         address: String,
         #[source]
@@ -176,6 +176,19 @@ impl From<ClientBuildError> for Error {
 /// What to do where nothing answers.
 const REACH: &str =
     "check that the runtime is running there and that the URL of --url, NUNCIO_URL or the context is right";
+
+/// What to do about an address that cannot be listened on, which `option` gives.
+pub(crate) fn listen_advice(error: &std::io::Error, option: &str) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("; another program uses this port: stop it, or give another port with {option} HOST:PORT")
+        }
+        ErrorKind::AddrNotAvailable => format!("; give an address of this machine with {option} HOST:PORT"),
+        ErrorKind::PermissionDenied => format!("; give a port above 1023 with {option} HOST:PORT"),
+        _ => format!("; give another address with {option} HOST:PORT"),
+    }
+}
 
 /// What an HTTP status means in the place of a WebSocket, and what to do. A server runs there.
 pub(crate) fn of_web_server(status: u16) -> &'static str {

@@ -211,16 +211,35 @@ fn an_address_that_is_none_is_invalid_usage() {
         let listen: &[&str] = if option == "--listen" { &[] } else { &["--listen", "127.0.0.1:0"] };
         let (code, message) = said(&[&["serve", "--demo-agents", "--token", "t=me", option, "x"][..], listen].concat());
         assert_eq!(code, Some(2), "{option}: {message}");
-        assert!(message.contains("write it as HOST:PORT"), "{option}: {message}");
+        assert!(message.contains(&format!("write {option} as HOST:PORT")), "{option}: {message}");
     }
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let (code, message) = said(&["serve", "--demo-agents", "--listen", &address]);
-    assert_eq!(code, Some(1));
-    assert!(message.contains("stop it, or give another port"), "{message}");
     let (code, message) = said(&["conformance", "--serve", "x"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("with --serve") && !message.contains("--listen"), "{message}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_option_that_gives_another() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let serve = ["serve", "--demo-agents", "--token", "t=me", "--listen", "127.0.0.1:0"];
+    let bus = ["cap", "bus", "--listen-redis", "127.0.0.1:0"];
+    let commands: [(&[&str], _, _); 6] = [
+        (&["serve", "--demo-agents"], "--listen", 1),
+        (&serve, "--metrics", 1),
+        (&serve, "--console", 1),
+        (&bus, "--listen", 6),
+        (&["caracal", "coordinator", "--application", "a=s3cret"], "--listen", 6),
+        (&["conformance"], "--serve", 2),
+    ];
+    for (command, option, exit) in commands {
+        let output = run(&[command, &[option, &address]].concat());
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(exit), "{command:?}: {message}");
+        let advice = "another program uses this port: stop it, or give another port with ";
+        assert!(message.contains(&format!("{advice}{option} HOST:PORT")), "{command:?}: {message}");
+        assert!(message.contains(&format!("cannot listen on {address}")), "{command:?}: {message}");
+    }
 }
 
 /// A generated token is shown once, on stdout, and stderr says how clients get it.

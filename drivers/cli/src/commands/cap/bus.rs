@@ -50,7 +50,11 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         std::io::ErrorKind::InvalidInput => Error::Usage(format!(
             "cannot listen on {nats} and {redis}: {error}; write --listen and --listen-redis as HOST:PORT"
         )),
-        _ => Error::System(std::io::Error::other(format!("cannot listen on {nats} and {redis}: {error}"))),
+        _ => Error::Address {
+            address: format!("{nats} and {redis}"),
+            error,
+            option: "--listen HOST:PORT or --listen-redis",
+        },
     })?;
     eprint_line(&format!(
         "the bus is ready: NATS_URL={} REDIS_URL={}; end it with Ctrl-C",

@@ -20,7 +20,8 @@ pub(super) async fn serve(
 ) -> Result<ConsoleServer, ServeError> {
     let options = ListenOptions { origins: None, behind_proxy: settings.behind_proxy, ..options };
     let console = ConsoleServer::listen(server, addresses, options).await;
-    let console = console.map_err(|error| ServeError::Listen(address.to_owned(), error))?;
+    let console =
+        console.map_err(|error| ServeError::Listen { address: address.to_owned(), error, option: "--console" })?;
     eprint_line(&format!("nuncio: console on {}", console.url()));
     if console.url().starts_with("http:")
         && !settings.behind_proxy

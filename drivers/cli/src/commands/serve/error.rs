@@ -7,6 +7,7 @@ use nuncio_tokio::arcp::{BuildError, LeaseError};
 
 use super::limits::LimitError;
 use super::security::SecurityError;
+use crate::error::listen_advice;
 use crate::exit::Exit;
 use crate::journal_file::JournalFileError;
 
@@ -67,29 +68,31 @@ pub(super) enum ServeError {
     Security(#[from] SecurityError),
     #[error("{0}")]
     Build(#[from] BuildError),
-    #[error("cannot resolve the address {0:?}: {1}; write it as HOST:PORT")]
-    Address(String, #[source] io::Error),
+    #[error("cannot resolve the address {address:?}: {error}; write {option} as HOST:PORT")]
+    Address {
+        address: String,
+        #[source]
+        error: io::Error,
+        /// The option that gives the address.
+        option: &'static str,
+    },
     #[error(
         "refusing to listen on {0} without a token, because anyone who reaches it could run agents; give --token \
          TOKEN=PRINCIPAL, or listen on a loopback address such as 127.0.0.1:7777"
     )]
     Unprotected(String),
-    #[error("cannot listen on {0}: {1}{advice}", advice = advice(.1))]
-    Listen(String, #[source] io::Error),
+    #[error("cannot listen on {address}: {error}{}", listen_advice(error, option))]
+    Listen {
+        address: String,
+        #[source]
+        error: io::Error,
+        /// The option that gives the address.
+        option: &'static str,
+    },
     #[error("the operating system refused a resource: {0}")]
     System(#[from] io::Error),
     #[error("the operating system returned no random numbers: {0}")]
     Random(#[from] getrandom::Error),
-}
-
-/// What to do about an address that cannot be listened on.
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program uses this port: stop it, or give another port",
-        io::ErrorKind::AddrNotAvailable => "; give an address of this machine",
-        io::ErrorKind::PermissionDenied => "; give a port above 1023",
-        _ => "",
-    }
 }
 
 impl ServeError {
@@ -111,7 +114,7 @@ impl ServeError {
             | ServeError::NoJournal(_)
             | ServeError::Limit(_)
             | ServeError::Security(_)
-            | ServeError::Address(..)
+            | ServeError::Address { .. }
             | ServeError::Build(BuildError::Agent(_)) => Exit::Usage,
             #[cfg(not(unix))]
             ServeError::Platform => Exit::Failed,
@@ -120,7 +123,7 @@ impl ServeError {
             | ServeError::Journal(_)
             | ServeError::Build(_)
             | ServeError::Unprotected(_)
-            | ServeError::Listen(..)
+            | ServeError::Listen { .. }
             | ServeError::System(_)
             | ServeError::Random(_) => Exit::Failed,
         }

@@ -71,15 +71,15 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         eprint_line(&format!("nuncio: warning: the limit of open files cannot be raised: {error}"));
     }
     let addresses = match &settings.listen {
-        Some(address) => resolve(address, &settings).await?,
+        Some(address) => resolve(address, "--listen", &settings).await?,
         None => Vec::new(),
     };
     let metrics_addresses = match &settings.metrics {
-        Some(address) => look_up(address).await?,
+        Some(address) => look_up(address, "--metrics").await?,
         None => Vec::new(),
     };
     let console_addresses = match &settings.console {
-        Some(address) => resolve(address, &settings).await?,
+        Some(address) => resolve(address, "--console", &settings).await?,
         None => Vec::new(),
     };
     let pool = match &settings.pool {
@@ -103,7 +103,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     };
     if let Some(address) = &settings.metrics {
         let bound = metrics::serve(&metrics_addresses, &service.server).await;
-        let bound = bound.map_err(|error| ServeError::Listen(address.clone(), error))?;
+        let failed = |error| ServeError::Listen { address: address.clone(), error, option: "--metrics" };
+        let bound = bound.map_err(failed)?;
         eprint_line(&format!("nuncio: metrics on http://{bound}/metrics"));
         if !bound.ip().to_canonical().is_loopback() {
             eprint_line("nuncio: warning: other machines can read the metrics, which no password protects");
@@ -121,7 +122,6 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     }
     let manager = ServiceManager::of_environment();
     let url = listening.as_ref().map_or("stdio", Listening::url);
-    print_ready(&service, url, settings.stdio)?;
     if service.generated_token.is_some() {
         let console = if settings.console.is_some() { "; the console asks for it, too" } else { "" };
         eprint_line(&format!(
@@ -129,6 +129,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
              enter: export NUNCIO_URL={url} NUNCIO_TOKEN=<the text after TOKEN>{console}"
         ));
     }
+    print_ready(&service, url, settings.stdio)?;
     manager.ready(url);
     manager.watch(&service.server);
     tokio::select! {
@@ -195,14 +196,14 @@ async fn stop(service: &Service, settings: &Settings, termination: &mut Terminat
     }
 }
 
-async fn look_up(address: &str) -> Result<Vec<SocketAddr>, ServeError> {
+async fn look_up(address: &str, option: &'static str) -> Result<Vec<SocketAddr>, ServeError> {
     let found = tokio::net::lookup_host(address).await;
-    Ok(found.map_err(|error| ServeError::Address(address.to_owned(), error))?.collect())
+    Ok(found.map_err(|error| ServeError::Address { address: address.to_owned(), error, option })?.collect())
 }
 
 /// Looks up an address for clients, who have to authenticate if other machines reach it.
-async fn resolve(address: &str, settings: &Settings) -> Result<Vec<SocketAddr>, ServeError> {
-    let addresses = look_up(address).await?;
+async fn resolve(address: &str, option: &'static str, settings: &Settings) -> Result<Vec<SocketAddr>, ServeError> {
+    let addresses = look_up(address, option).await?;
     let is_loopback = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
     if settings.security.is_empty() && !is_loopback {
         return Err(ServeError::Unprotected(address.to_owned()));
@@ -222,7 +223,8 @@ async fn listen(
         .server
         .listen_with(addresses, ListenOptions { path, behind_proxy: settings.behind_proxy, ..options })
         .await;
-    let listening = listening.map_err(|error| ServeError::Listen(address.to_owned(), error))?;
+    let listening =
+        listening.map_err(|error| ServeError::Listen { address: address.to_owned(), error, option: "--listen" })?;
     if listening.url().starts_with("ws:")
         && !settings.behind_proxy
         && !listening.address().ip().to_canonical().is_loopback()
