@@ -49,6 +49,8 @@ fn an_operator_reads_the_state() {
     let lines = lines(&serving.url);
     assert_eq!(lines[0], format!("runtime     nuncio {}", env!("CARGO_PKG_VERSION")));
     assert!(lines.contains(&"jobs        0 running, 0 waiting, 0 cancelling, 1 ended".to_owned()), "{lines:?}");
+    let sessions = lines.iter().find(|line| line.starts_with("sessions    1 open, ")).expect("the line of sessions");
+    assert!(sessions.ends_with(" disconnected or closed by their clients"), "{sessions}");
     assert!(lines.iter().any(|line| line.starts_with("memory") && line.ends_with(" of 1.0 GiB")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.starts_with("journal") || line.starts_with("pool")), "{lines:?}");
 }

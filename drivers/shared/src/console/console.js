@@ -1530,14 +1530,14 @@ function drawStatus({ status }) {
     ...list(agents).map(object).map(agent), ...(more ? [`${number(more)} more agents`] : [])].join("\n");
   showFacts($("runtime-facts"), [
     ["Uptime", time(status.uptime_sec)], ["Connections", number(status.connections)],
-    ["Sessions", said([number(sessions.live), "% live"], [number(sessions.detached), "% detached"])],
+    ["Sessions", said([number(sessions.live), "% open"], [number(sessions.detached), "% disconnected or closed"])],
     ["Jobs", said([number(jobs.running), "% running"], [number(jobs.pending), "% waiting"], [number(jobs.kept), "% ended"])],
     ["Memory", said([size(memory.bytes), "%"], [size(memory.limit), "at most %"])],
     ["Journal", said([size(journal.bytes), "%"], [size(journal.max_bytes), "at most %"], [size(journal.free_bytes), "% free on its disk"])],
     ["Commits", said([number(journal.commits), "%"], [time(journal.committed_sec), "the last % ago"], [time(journal.last_commit_us / 1e6), "in %"])],
     ["Writes fail", said([time(journal.failing_sec), "for %"], [clean(journal.error) ?? null, "%"])],
     ...list(status.pools).map((row) => ["Pool", pool(object(row))]), ["More pools", number(status.pools_left_out)], ["More shards", number(status.shards_left_out)],
-    ...list(status.shards).map((row, at) => [`Shard ${at}`, said([number(object(row.sessions).live), "% live sessions"], [number(object(row.jobs).running), "% jobs running"])]),
+    ...list(status.shards).map((row, at) => [`Shard ${at}`, said([number(object(row.sessions).live), "% open sessions"], [number(object(row.jobs).running), "% jobs running"])]),
   ]);
 }
 

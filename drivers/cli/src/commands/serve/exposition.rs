@@ -43,7 +43,7 @@ impl Families {
         let sessions = [("live", stats.sessions_live), ("detached", stats.sessions_detached)];
         self.gauges(
             "nuncio_sessions",
-            "Sessions by state; a live session has a connection, and a detached one can be resumed",
+            "Sessions by state: live (open), or detached (disconnected or closed by the client; it can be resumed)",
             sessions.map(|(state, sessions)| gauge(&[("state", state)], number(sessions))),
         );
         let jobs = [

@@ -18,7 +18,7 @@ pub(super) fn lines(status: &RuntimeStatus, welcome: Option<&Welcome>) -> Vec<Li
     }
     lines.push(("uptime", seconds(status.uptime)));
     lines.push(("connections", counts.connections.to_string()));
-    lines.push(("sessions", format!("{} live, {} detached", counts.sessions_live, counts.sessions_detached)));
+    lines.push(("sessions", sessions(counts)));
     lines.push(("jobs", jobs(counts)));
     lines.push(("questions", format!("{} open", counts.questions_open)));
     lines.push(("memory", format!("{} of {}", size::format(counts.bytes_held), size::format(counts.bytes_limit))));
@@ -26,7 +26,7 @@ pub(super) fn lines(status: &RuntimeStatus, welcome: Option<&Welcome>) -> Vec<Li
         journal(status, &mut lines);
     }
     for (number, shard) in status.shards.iter().enumerate() {
-        lines.push(("shard", format!("{number}: {}, {}", count(shard.sessions_live, "live session"), jobs(shard))));
+        lines.push(("shard", format!("{number}: {}, {}", count(shard.sessions_live, "open session"), jobs(shard))));
     }
     left_out("shard", status.shards_left_out, &mut lines);
     for status in &status.pools {
@@ -34,6 +34,11 @@ pub(super) fn lines(status: &RuntimeStatus, welcome: Option<&Welcome>) -> Vec<Li
     }
     left_out("pool", status.pools_left_out, &mut lines);
     lines
+}
+
+/// The words are those of `nuncio journal`.
+fn sessions(counts: &StatusCounts) -> String {
+    format!("{} open, {} disconnected or closed by their clients", counts.sessions_live, counts.sessions_detached)
 }
 
 fn jobs(counts: &StatusCounts) -> String {

@@ -23,7 +23,7 @@ fn an_operator_sees_the_size_of_the_journal_and_it_is_kept_up_to_date() {
     browser.until("!$('#runtime').hidden");
     until_row(&browser, "Journal", r"^[\d.]+ KiB, at most 64 MiB, [\d.]+ [GT]iB free on its disk$");
     until_row(&browser, "Memory", r"^[\d.]+ K?i?B, at most 1 GiB$");
-    until_row(&browser, "Sessions", r"^1 live, \d+ detached$");
+    until_row(&browser, "Sessions", r"^1 open, \d+ disconnected or closed$");
     assert_eq!(row(&browser, "Writes fail"), None);
     assert_eq!(row(&browser, "Pool"), None);
     // What happens is seen without a reload.
