@@ -36,6 +36,9 @@ the first file. It contains the number of shards, and every command uses the
 files of all of them. The copies that backup and restore write are named in the
 same way.
 
+check counts the records that the files have now. Compaction deletes those that
+are no longer needed, and so the number falls.
+
 The state of a session is one of these:
   open          its client is connected, or was when the server was killed
   disconnected  its client has lost the connection
@@ -137,7 +140,7 @@ impl Action {
             Action::Check { journal } => {
                 let files = journal_file::files(&journal.file)?;
                 let stats = each(&files, SqliteJournal::check)?;
-                Ok(vec![format!("sound: {}", summary(&stats))])
+                Ok(vec![format!("sound: {}{}", summary(&stats), deleted(&stats))])
             }
             Action::Stats { journal: Journal { file }, json } => {
                 let files = journal_file::files(file)?;
@@ -225,6 +228,15 @@ fn summary(stats: &[JournalStats]) -> String {
     let (records, bytes) = (sum(|stats| stats.records), sum(|stats| stats.bytes));
     let files = if stats.len() > 1 { format!(", in {}", count(stats.len() as u64, "file")) } else { String::new() };
     format!("{} in {}{files}", count(records, "record"), size::format(bytes))
+}
+
+/// Says how many records the files of all shards no longer have, if there are any.
+fn deleted(stats: &[JournalStats]) -> String {
+    // The records of a file are numbered from 1 on.
+    match stats.iter().map(|stats| stats.last.saturating_sub(stats.records)).sum() {
+        0 => String::new(),
+        deleted => format!("; compaction has deleted {} of no further use", count(deleted, "record")),
+    }
 }
 
 fn compact(file: &Path, retain: Option<HumanDuration>) -> Result<String, JournalFileError> {

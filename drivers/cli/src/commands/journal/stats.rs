@@ -20,6 +20,9 @@ pub(super) struct Stats<'a> {
     file_bytes: u64,
     bytes: u64,
     records: u64,
+    /// How many records were written and are deleted.
+    #[serde(skip)]
+    deleted: u64,
     /// The numbers of the records, if there is one file: each has numbers of its own.
     #[serde(flatten)]
     numbers: Option<Numbers>,
@@ -92,6 +95,7 @@ impl Stats<'_> {
             file_bytes: sum(|shard| shard.file_bytes),
             bytes: sum(|shard| shard.bytes),
             records: sum(|shard| shard.records),
+            deleted: sum(|shard| shard.numbers.last_record.saturating_sub(shard.records)),
             numbers: only.map(|only| only.numbers),
             files: several,
             events: sum(|shard| shard.contents.events),
@@ -121,6 +125,8 @@ impl Stats<'_> {
             }
             None => self.records.to_string(),
         };
+        let deleted =
+            if self.deleted > 0 { format!("; compaction has deleted {}", self.deleted) } else { String::new() };
         let file = match self.files.last() {
             Some(last) => format!("{} to {}", self.file.display(), last.file.display()),
             None => self.file.display().to_string(),
@@ -128,7 +134,7 @@ impl Stats<'_> {
         let rows = [
             ("file", file),
             ("size", format!("{} on disk, {} in use", size::format(self.file_bytes), size::format(self.bytes))),
-            ("records", records),
+            ("records", records + &deleted),
             ("events", format!("{}{oldest}", self.events)),
             ("sessions", format!("{} connected or resumable{}", self.sessions, self.named_sessions())),
             ("", format!("{open} open, {disconnected} disconnected, {closed} closed by their clients")),
@@ -156,7 +162,7 @@ impl Stats<'_> {
         match (ids.len(), self.session_ids.len()) {
             (0, _) => String::new(),
             (named, all) if named == all => format!(": {}", ids.join(", ")),
-            (named, _) => format!(", the last {named}: {}", ids.join(", ")),
+            (named, _) => format!(", the {named} opened last: {}", ids.join(", ")),
         }
     }
 }

@@ -35,6 +35,7 @@ fn a_sound_journal_passes_the_check() {
     let output = run(&["journal", "check", &journal]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).starts_with("sound: "), "{}", stdout(&output));
+    assert!(!stdout(&output).contains("compaction"), "nothing was deleted: {}", stdout(&output));
     let serving = serve(&journal);
     assert_eq!(run(&["journal", "check", &journal]).status.code(), Some(0), "while a server uses it");
     assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
@@ -176,8 +177,32 @@ fn compacting_keeps_what_is_needed() {
     assert_eq!(after["events"], before["events"], "a client that has not acknowledged them may ask for them");
     assert_eq!(run(&["journal", "compact", &journal, "--retain", "0s"]).status.code(), Some(0));
     assert!(stats(&journal)["events"].as_u64() < after["events"].as_u64());
-    assert_eq!(run(&["journal", "check", &journal]).status.code(), Some(0));
+    // The numbers of the records go on, so that the difference is what compaction has deleted.
+    let compacted = stats(&journal);
+    let [records, last] = ["records", "last_record"].map(|name| compacted[name].as_u64().unwrap());
+    assert!(records < last, "{compacted}");
+    let output = run(&["journal", "check", &journal]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = format!("sound: {records} records in ");
+    let deleted = format!("; compaction has deleted {} records of no further use", last - records);
+    assert!(stdout(&output).starts_with(&said) && stdout(&output).contains(&deleted), "{}", stdout(&output));
+    let text = run(&["journal", "stats", &journal]);
+    let deleted = format!(" to {last}; compaction has deleted {}\n", last - records);
+    assert!(stdout(&text).contains(&deleted), "{}", stdout(&text));
     assert_eq!(serve(&journal).stop("TERM").0, Some(0));
+}
+
+#[test]
+fn the_sessions_that_stats_names_are_those_opened_last() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    let sessions: Vec<Wire> = (0..4).map(|_| Wire::connect(&serving.url, "t")).collect();
+    let ids: Vec<&str> = sessions.iter().rev().take(3).map(|wire| wire.session_id.as_str()).collect();
+    let text = run(&["journal", "stats", &journal]);
+    let named = format!("4 connected or resumable, the 3 opened last: {}\n", ids.join(", "));
+    assert!(stdout(&text).contains(&named), "{}", stdout(&text));
+    assert!(!stdout(&text).contains("compaction"), "nothing was deleted: {}", stdout(&text));
 }
 
 #[test]
