@@ -11,7 +11,7 @@ fn a_cut_connection_loses_nothing() {
     assert!(said.contains("RESUMED"), "{said}");
     assert!(said.contains("PERMISSION_DENIED"), "{said}");
     assert!(said.contains("spent USD 0.6"), "{said}");
-    assert_eq!(said.lines().last(), Some("OK: cut 1, resumed 1, lost 0."));
+    assert_eq!(said.lines().last(), Some("OK: cut 1, resumed 1, events lost 0."));
 }
 
 #[cfg(unix)]
@@ -26,7 +26,7 @@ fn a_killed_runtime_loses_nothing() {
     {
         assert!(said.contains(what), "{what}: {said}");
     }
-    assert_eq!(said.lines().last(), Some("OK: killed 1, restarted 1, resumed 1, lost 0."));
+    assert_eq!(said.lines().last(), Some("OK: killed 1, restarted 1, resumed 1, events lost 0."));
     let left = std::fs::read_dir(folder.path()).expect("the folder").count();
     assert_eq!(left, 0, "the journal is deleted");
 }
@@ -45,8 +45,8 @@ fn a_killed_server_adopts_the_jobs_of_its_pool() {
         assert!(said.contains(what), "{what}: {said}");
     }
     let last = said.lines().last().expect("a line");
-    assert!(last.starts_with("OK: killed 1, restarted 1, resumed 1, taken up again "), "{last}");
-    assert!(last.ends_with(", lost 0, twice 0."), "{last}");
+    assert!(last.starts_with("OK: killed 1, restarted 1, resumed 1, jobs taken up again "), "{last}");
+    assert!(last.ends_with(", jobs lost 0, jobs run twice 0."), "{last}");
     assert!(last.contains("taken up again 4 (3 ran, 1 had ended)"), "as many as were restored: {last}");
     assert!(said.lines().count() <= 50 && said.lines().all(|line| line.chars().count() <= 120), "{said}");
     let left = std::fs::read_dir(folder.path()).expect("the folder").count();
@@ -68,7 +68,10 @@ fn people_decide_and_each_question_is_asked_once() {
     ] {
         assert!(said.contains(what), "{what}: {said}");
     }
-    assert_eq!(said.lines().last(), Some("OK: asked 4, answered 3, by default 1, restarted 1, asked twice 0."));
+    assert_eq!(
+        said.lines().last(),
+        Some("OK: questions asked 4, answered 3, by default 1, restarted 1, asked twice 0.")
+    );
 }
 
 /// The row of an event begins with the name of its job, which a line above has said.

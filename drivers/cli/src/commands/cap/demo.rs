@@ -202,7 +202,7 @@ fn check(ledger: &Shared, live: usize, running: usize) -> Result<(), Error> {
     print_line("");
     let (again, waited) = (ledger.sent_again, ledger.sent_again.saturating_sub(running));
     print_line(&format!(
-        "OK: jobs {JOBS}, killed 1, sent again {again} ({running} had run, {waited} had waited), lost 0."
+        "OK: jobs {JOBS}, workers killed 1, jobs sent again {again} ({running} had run, {waited} had waited), jobs lost 0."
     ));
     Ok(())
 }

@@ -195,7 +195,10 @@ fn the_demonstration_loses_no_job() {
     let output = run(&["cap", "demo"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let last = stdout(&output).lines().last().unwrap();
-    assert!(last.starts_with("OK: jobs 60, killed 1, sent again ") && last.ends_with(", lost 0."), "{last}");
+    assert!(
+        last.starts_with("OK: jobs 60, workers killed 1, jobs sent again ") && last.ends_with(", jobs lost 0."),
+        "{last}"
+    );
     let numbers: Vec<usize> = last.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     assert_eq!(numbers[2], numbers[3] + numbers[4], "the parts add up: {last}");
 }

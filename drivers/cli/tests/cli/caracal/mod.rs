@@ -334,7 +334,10 @@ fn a_revocation_stops_a_chain_of_calls() {
     for what in ["REFUSED", "receives a call by e2 after e1, hop 2", "by e3 after e2, hop 3", "REVOKES e2: 2 edges"] {
         assert!(said.contains(what), "{what}: {said}");
     }
-    assert_eq!(said.lines().last(), Some("OK: answered 1, hops 3, refused 3, revoked 2, left 0."));
+    assert_eq!(
+        said.lines().last(),
+        Some("OK: calls answered 1, hops 3, refusals 3, edges revoked 2, sessions left 0.")
+    );
     assert!(said.lines().count() <= 30 && said.lines().all(|line| line.chars().count() <= 120), "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
 }

@@ -190,7 +190,7 @@ async fn demonstrate() -> Result<(), Failure> {
     }
     end(zone, [planner, root, orders.scope, stock.scope]).await?;
     print_line("");
-    print_line("OK: answered 1, hops 3, refused 3, revoked 2, left 0.");
+    print_line("OK: calls answered 1, hops 3, refusals 3, edges revoked 2, sessions left 0.");
     Ok(())
 }
 

@@ -60,7 +60,7 @@ impl Ledger {
         }
         print_line("");
         print_line(&format!(
-            "OK: asked {}, answered {}, by default {}, restarted 1, asked twice {twice}.",
+            "OK: questions asked {}, answered {}, by default {}, restarted 1, asked twice {twice}.",
             self.asked.len(),
             self.answered,
             self.defaults

@@ -190,7 +190,7 @@ impl Ledger {
             return Err((*sentence).to_owned());
         }
         print_line("");
-        print_line(&format!("OK: cut {cuts}, resumed {}, lost {lost}.", self.resumed));
+        print_line(&format!("OK: cut {cuts}, resumed {}, events lost {lost}.", self.resumed));
         Ok(())
     }
 }

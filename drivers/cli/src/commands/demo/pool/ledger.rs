@@ -139,7 +139,7 @@ impl Ledger {
         print_line("");
         let (all, ended) = (jobs.len(), ended_away.len());
         print_line(&format!(
-            "OK: {}, taken up again {all} ({adopted} ran, {ended} had ended), lost 0, twice 0.",
+            "OK: {}, jobs taken up again {all} ({adopted} ran, {ended} had ended), jobs lost 0, jobs run twice 0.",
             self.stream.summary()
         ));
         Ok(())

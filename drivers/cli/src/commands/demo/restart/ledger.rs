@@ -104,7 +104,7 @@ impl Ledger {
             return Err((*sentence).to_owned());
         }
         print_line("");
-        print_line(&format!("OK: {}, lost 0.", self.stream.summary()));
+        print_line(&format!("OK: {}, events lost 0.", self.stream.summary()));
         Ok(())
     }
 }
