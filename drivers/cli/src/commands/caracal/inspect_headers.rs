@@ -107,13 +107,13 @@ impl Inspected {
     }
 
     fn rows(&self) -> Vec<String> {
-        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         let token = match (self.has_token, &self.token_expires_at) {
-            (false, _) => "-".to_owned(),
+            (false, _) => "none".to_owned(),
             (true, None) => "there is one, which does not say when it ends".to_owned(),
             (true, Some(at)) => format!("there is one, which ends at {at}"),
         };
-        let other = if self.other_baggage.is_empty() { "-".to_owned() } else { self.other_baggage.join(",") };
+        let other = (!self.other_baggage.is_empty()).then(|| self.other_baggage.join(","));
         let rows = [
             ("session", or_none(&self.session)),
             ("edge", or_none(&self.edge)),
@@ -123,8 +123,8 @@ impl Inspected {
             ("token", token),
             ("trace", or_none(&self.trace_id)),
             ("parent span", or_none(&self.parent_span)),
-            ("baggage", other),
+            ("other baggage", or_none(&other)),
         ];
-        rows.iter().map(|(name, text)| format!("{name:<12} {text}")).collect()
+        rows.iter().map(|(name, text)| format!("{name:<13} {text}")).collect()
     }
 }

@@ -1,13 +1,13 @@
-//! `nuncio caracal`: a coordinator that is asked over a connection, and headers.
+//! `nuncio caracal`: a coordinator that is asked over a connection, and its clients.
 
 mod clients;
+mod headers;
 mod log;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
 use crate::support::{Serving, nuncio, run, stderr, stdout};
 use base64::Engine as _;
@@ -148,38 +148,6 @@ fn what_cannot_be_served_says_why_without_a_secret() {
     let output = run(&["caracal", "coordinator", "--application", "a=s3cret", "--listen", &address]);
     assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains("cannot listen on"), "{}", stderr(&output));
-}
-
-#[test]
-fn headers_are_explained() {
-    let baggage = "baggage: caracal.agent_session=s%2F1,caracal.delegation_edge=e1,caracal.hop=2,tenant=acme";
-    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let output = run(&["caracal", "inspect-headers", "--json", baggage, trace, "Authorization: Bearer s3cret"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(!stdout(&output).contains("s3cret"));
-    let read: Value = serde_json::from_str(stdout(&output)).unwrap();
-    let wanted = json!({
-        "session": "s/1", "edge": "e1", "parent_edge": null, "authority": null, "hop": 2, "has_token": true,
-        "token_expires_at": null, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "parent_span": "00f067aa0ba902b7",
-        "other_baggage": ["tenant=acme"],
-    });
-    assert_eq!(read, wanted);
-    // JSON keeps what is escaped for people.
-    let hidden = "baggage: caracal.agent_session=%E2%80%AEx";
-    let output = run(&["caracal", "inspect-headers", "--json", hidden]);
-    let read: Value = serde_json::from_str(stdout(&output)).unwrap();
-    assert_eq!(read["session"], "\u{202e}x");
-    // The form of the guide, with semicolons, from stdin.
-    let mut command = nuncio(&["caracal", "inspect-headers", "-"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let request = "GET / HTTP/1.1\r\nhost: x\r\nbaggage: caracal.agent_session=s1;caracal.hop=3\r\n\r\n";
-    child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    let text = stdout(&output);
-    assert!(text.contains("session      s1\n") && text.contains("hop          3\n"), "{text}");
-    assert_eq!(run(&["caracal", "inspect-headers", "host: x"]).status.code(), Some(1));
-    assert_eq!(run(&["caracal", "inspect-headers", "no header"]).status.code(), Some(2));
 }
 
 /// A command of the application `name`, whose secret is `s3cret`.
