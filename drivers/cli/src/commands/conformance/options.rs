@@ -20,7 +20,9 @@ Examples:
 
 Each rule of the specification has a row: pass, FAIL, or not offered. A rule is
 not offered if the runtime lacks its feature or its agent. A failure shows the
-rule, what was found, and the last frames, without secrets.
+rule, what was found, and the last frames, without secrets. MUST and SHOULD are
+the key words of the specification. A rule that it states without a key word is
+marked \"described\".
 
 By default, the agents are those of the example interop_agents. In Nuncio's
 source, this command serves them on ws://127.0.0.1:7801/arcp, with the tokens

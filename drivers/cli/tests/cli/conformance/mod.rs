@@ -96,10 +96,11 @@ fn rules_can_be_selected_and_counted() {
     let output = judge(&server.url, &["--only", "§6.3/replay", "--only", "no-token"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let lines: Vec<&str> = stdout(&output).lines().collect();
-    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(lines.len(), 4, "{lines:?}");
     assert!(lines[0].contains("pass") && lines[0].contains("§6.1/no-token"), "{lines:?}");
     assert!(lines[1].contains("§6.3/replay"), "{lines:?}");
-    assert_eq!(lines[2], "2 rules: 2 passed, 0 failed, 0 not offered");
+    assert_eq!(lines[2], "described: the specification states the rule without MUST or SHOULD");
+    assert_eq!(lines[3], "2 rules: 2 passed, 0 failed, 0 not offered");
     let table = judge(&server.url, &["--only", "§6.3/replay", "--markdown"]);
     assert!(stdout(&table).ends_with("| §6.3 resume | 1 | 0 | 0 |\n| all | 1 | 0 | 0 |\n"), "{}", stdout(&table));
 }

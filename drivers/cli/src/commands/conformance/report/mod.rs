@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::finding::Level;
 use crate::error::Error;
 use crate::text::json;
 pub(super) use row::{Outcome, Row, shown};
@@ -62,7 +63,8 @@ impl Report {
             [Outcome::Passed, Outcome::Failed, Outcome::NotOffered].map(|outcome| self.count(outcome));
         let text = match self.format {
             Format::Lines => {
-                format!("{} rules: {passed} passed, {failed} failed, {not_offered} not offered", self.rows.len())
+                let counts = format!("{passed} passed, {failed} failed, {not_offered} not offered");
+                [self.legend(), vec![format!("{} rules: {counts}", self.rows.len())]].concat().join("\n")
             }
             Format::Json => {
                 json(&Line::Summary { passed, failed, not_offered }).map_err(|error| Error::stdout(error.into()))?
@@ -75,6 +77,21 @@ impl Report {
             std::fs::write(path, junit::document(&self.rows)).map_err(|error| Error::Write(name, error))?;
         }
         Ok(failed == 0)
+    }
+
+    /// Returns what the words of the rows mean, as far as they occur.
+    fn legend(&self) -> Vec<String> {
+        let words = [
+            (
+                self.rows.iter().any(|row| row.level == Level::Described),
+                "described: the specification states the rule without MUST or SHOULD",
+            ),
+            (
+                self.count(Outcome::NotOffered) > 0,
+                "not offered: the rule is not judged, because the peer lacks what it is about",
+            ),
+        ];
+        words.into_iter().filter(|(occurs, _)| *occurs).map(|(_, line)| line.to_owned()).collect()
     }
 
     /// Returns a table with a row for each group: the rules that were passed, failed and not offered.
@@ -116,6 +133,19 @@ mod tests {
         let missing = row("replay", not_offered("there is no agent"));
         assert_eq!(missing.outcome, Outcome::NotOffered);
         assert!(missing.lines().join("\n").ends_with("there is no agent") && missing.frames.is_empty());
+    }
+
+    #[test]
+    fn a_word_of_the_rows_is_explained_if_it_occurs() {
+        let legend = |level, judged| {
+            let row = Row { level, ..row("a", judged) };
+            Report { format: Format::Lines, rows: vec![row] }.legend().join("\n")
+        };
+        assert_eq!(legend(Level::Must, Ok(())), "");
+        let described = legend(Level::Described, broken("no"));
+        assert!(described.starts_with("described: ") && !described.contains("not offered"), "{described}");
+        let not_offered = legend(Level::Should, not_offered("there is no agent"));
+        assert!(not_offered.starts_with("not offered: ") && !not_offered.contains("described"), "{not_offered}");
     }
 
     #[test]
