@@ -24,7 +24,7 @@ mod time;
 
 use std::process::ExitCode;
 
-use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::Builder;
 
 use commands::{
@@ -111,8 +111,14 @@ enum Command {
     AgentInit(exec::init::InitOptions),
 }
 
+/// The command line.
+fn command_line() -> clap::Command {
+    time::explain_durations(Arguments::command())
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::try_parse().unwrap_or_else(|error| arguments::exit(error, &mut Arguments::command()));
+    let parsed = command_line().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = parsed.unwrap_or_else(|error| arguments::exit(error, &mut command_line()));
     terminal::enable_colors(arguments.color);
     #[cfg(unix)]
     if matches!(arguments.command, Command::Serve(_) | Command::Cap(_)) && exec::init::is_needed() {
@@ -173,8 +179,8 @@ async fn run(command: Command) -> Exit {
         Command::Replay(options) => replay::run(options).await,
         Command::Journal(options) => journal::run(&options),
         Command::Conformance(options) => conformance::run(*options).await,
-        Command::Completions(options) => completions::run(&options, Arguments::command()),
-        Command::Man(options) => man::run(&options, Arguments::command()),
+        Command::Completions(options) => completions::run(&options, command_line()),
+        Command::Man(options) => man::run(&options, command_line()),
         #[cfg(unix)]
         Command::AgentGuard(options) => exec::guard::guard(&options),
         // Handled before there is a runtime, as the process has one of its own.
@@ -189,6 +195,7 @@ mod tests {
 
     use super::{Arguments, arguments};
     use crate::text::is_active;
+    use crate::time::is_duration;
 
     /// An option that takes a value, and the words that come before it.
     type Place = (Vec<String>, Arg);
@@ -220,6 +227,27 @@ mod tests {
                 assert!(message.lines().all(|line| !line.starts_with("nuncio:")), "{place:?}: {message}");
                 assert!(!message.contains(|next| next != '\n' && is_active(next)), "{place:?}: {message:?}");
             }
+        }
+    }
+
+    /// A bare number must not surprise anybody.
+    #[test]
+    fn a_duration_without_a_unit_is_seconds_as_the_help_of_every_command_says() {
+        let mut command = super::command_line();
+        let durations: Vec<Place> =
+            options(&command, &["nuncio".to_owned()]).into_iter().filter(|(_, arg)| is_duration(arg)).collect();
+        assert!(durations.len() > 30, "only {} durations were found", durations.len());
+        for place in durations {
+            let refused = said(&mut command, &place, "5 parsecs");
+            assert!(refused.contains("a number without a unit is seconds"), "{place:?}: {refused}");
+            let names = place.0.iter().skip(1);
+            let owner = names.fold(&command, |command, name| command.find_subcommand(name).unwrap_or(command));
+            for help in [owner.get_after_help(), owner.get_after_long_help()].into_iter().flatten() {
+                let help = help.to_string();
+                assert_eq!(help.matches("Write durations as").count(), 1, "{place:?}: {help}");
+                assert!(help.lines().filter(|line| line.starts_with("Write ")).count() <= 2, "{help}");
+            }
+            assert!(owner.get_after_help().is_some(), "{place:?}");
         }
     }
 

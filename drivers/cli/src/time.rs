@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::{Arg, Command};
 use jiff::SignedDuration;
 use nuncio_tokio::arcp::Time;
 use serde::{Deserialize, Deserializer};
@@ -15,7 +16,7 @@ pub(crate) struct HumanDuration(Duration);
 
 impl HumanDuration {
     /// How to write a duration.
-    pub(crate) const FORMAT: &str = "write a duration as 90s, 10m, 1h 30m or 250ms";
+    pub(crate) const FORMAT: &str = "write a duration as 90s, 10m, 1h 30m or 250ms; a number without a unit is seconds";
 
     pub(crate) const fn new(duration: Duration) -> HumanDuration {
         HumanDuration(duration)
@@ -64,6 +65,35 @@ impl<'de> Deserialize<'de> for HumanDuration {
             Written::Seconds(seconds) => Ok(HumanDuration(Duration::from_secs(seconds))),
             Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
         }
+    }
+}
+
+/// The note in the help of a command with durations.
+const NOTE: &str = "\
+Write durations as 90s, 10m, 1h 30m or 250ms. A number without a unit is
+seconds.";
+
+/// Adds to the help of every command that takes a duration how to write one, before its exit codes.
+pub(crate) fn explain_durations(command: Command) -> Command {
+    let is_taken = command.get_arguments().any(is_duration);
+    let command = command.mut_subcommands(explain_durations);
+    let (short, long) = (command.get_after_help(), command.get_after_long_help());
+    let [short, long] = [short, long].map(|help| help.filter(|_| is_taken).map(|help| with_note(&help.to_string())));
+    let command = if let Some(help) = short { command.after_help(help) } else { command };
+    if let Some(help) = long { command.after_long_help(help) } else { command }
+}
+
+/// Returns whether the value of an option is a duration.
+pub(crate) fn is_duration(arg: &Arg) -> bool {
+    arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "DURATION" || name == "INTERVAL"))
+}
+
+fn with_note(help: &str) -> String {
+    const CODES: &str = "\n\nExit codes:";
+    match help.split_once(CODES) {
+        _ if help.contains("Write durations as") => help.to_owned(),
+        Some((notes, codes)) => format!("{notes}\n\n{NOTE}{CODES}{codes}"),
+        None => format!("{help}\n\n{NOTE}"),
     }
 }
 

@@ -91,7 +91,8 @@ fn moment(text: &str) -> Result<Time, &'static str> {
     if let Some(time) = Time::parse_rfc3339(text) {
         return Ok(time);
     }
-    let ago: HumanDuration = text.parse().map_err(|_| "write a time as 90s, 2h or 2026-11-21T07:00:00Z")?;
+    let ago: HumanDuration =
+        text.parse().map_err(|_| "write a time as 90s, 2h or 2026-11-21T07:00:00Z; a number is seconds")?;
     Ok(Time(now().0.saturating_sub(ago.micros())))
 }
 

@@ -126,7 +126,7 @@ fn an_error_in_the_file_is_reported_with_its_position() {
     let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
     insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: extra `=`, expected nothing; see nuncio serve --help"##);
     let span = File::new("span", "drain = \"10 parsecs\"\n");
-    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: write a duration as 90s, 10m, 1h 30m or 250ms; see nuncio serve --help"##);
+    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: write a duration as 90s, 10m, 1h 30m or 250ms; a number without a unit is seconds; see nuncio serve --help"##);
     let token = File::new("token", "[security]\ntoken = [\"s3cret\"]\n");
     insta::assert_snapshot!(token.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 9: write it as TOKEN=PRINCIPAL; see nuncio serve --help"##);
     let secret = File::new("secret", "[security]\ntoken = \"s3cret=alice\"\n");
