@@ -93,6 +93,17 @@ impl Connected {
         Ok(edges.into_values().collect())
     }
 
+    /// Returns whether the coordinator knows a session, also one that has ended; `None` if it does not say.
+    pub(super) async fn knows(&self, session: &str) -> Option<bool> {
+        let zone = escaped(self.caracal.zone().as_str());
+        let (status, _) = self.get(&format!("{}/zones/{zone}/agents/{}", self.url, escaped(session))).await.ok()?;
+        match status {
+            200..300 => Some(true),
+            404 => Some(false),
+            _ => None,
+        }
+    }
+
     async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
         let url = format!("{}/zones/{}/{path}", self.url, escaped(self.caracal.zone().as_str()));
         let (mut rows, mut cursor): (Vec<T>, Option<String>) = (Vec::new(), None);
@@ -119,15 +130,21 @@ impl Connected {
     }
 
     async fn fetch<T: DeserializeOwned>(&self, url: &str) -> Result<T, Error> {
-        let request = Request::get(url).body("").map_err(|error| Error::Usage(format!("--coordinator: {error}")))?;
-        let answer = self.caracal.transport().send(request).await?;
-        if answer.status().is_success() {
-            return serde_json::from_slice(answer.body())
+        let (status, body) = self.get(url).await?;
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(body.as_ref())
                 .map_err(|error| Error::Unanswered(format!("the coordinator's answer cannot be read: {error}")));
         }
-        let fault: Fault = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let fault: Fault = serde_json::from_slice(body.as_ref()).unwrap_or_default();
         let code = fault.error.map(|code| format!(": {code:?}")).unwrap_or_default();
-        Err(Error::Refused(format!("the coordinator refused the listing with {}{code}", answer.status().as_u16())))
+        Err(Error::Refused(format!("the coordinator refused the listing with {status}{code}")))
+    }
+
+    /// Returns the status and the body of the answer.
+    async fn get(&self, url: &str) -> Result<(u16, impl AsRef<[u8]>), Error> {
+        let request = Request::get(url).body("").map_err(|error| Error::Usage(format!("--coordinator: {error}")))?;
+        let answer = self.caracal.transport().send(request).await?;
+        Ok((answer.status().as_u16(), answer.into_body()))
     }
 }
 

@@ -36,6 +36,7 @@ Ends a session, those below it, and the edges from and to them.
 
 Exit codes:
   0  the session has ended, now or before
+  1  the coordinator knows no such session
   2  invalid usage
   5  the coordinator refused it
   6  the coordinator is unreachable, or did not answer";
@@ -161,14 +162,25 @@ pub(super) async fn terminate(options: &TerminateOptions) -> Exit {
 }
 
 async fn end(options: &TerminateOptions) -> Result<Exit, Error> {
-    let caracal = options.connection.open()?.caracal;
-    let had_ended = caracal.terminate(options.session.clone()).await?;
-    caracal.close().await;
+    let connected = options.connection.open()?;
+    let had_ended = connected.caracal.terminate(options.session.clone()).await?;
+    // A client that repeats a termination must not fail, so for it a session that is not known has ended. A person may have
+    // mistyped it.
+    let known = if had_ended { connected.knows(options.session.as_str()).await } else { Some(true) };
+    connected.caracal.close().await;
+    if known == Some(false) {
+        return Err(Error::NotFound(format!(
+            "the coordinator knows no session {}; check the id: `nuncio caracal list --all` shows those that it keeps",
+            options.session
+        )));
+    }
     if options.json {
         let ended = Terminated { session: options.session.as_str(), had_ended };
         print_json(&ended).map_err(Error::stdout)?;
-    } else if had_ended {
+    } else if had_ended && known.is_none() {
         eprint_line("the session had ended before, or is not known");
+    } else if had_ended {
+        eprint_line("the session had ended before");
     } else {
         eprint_line("the session is terminated");
     }

@@ -233,6 +233,17 @@ fn sessions_and_edges_are_opened_listed_and_ended() {
         assert_eq!(printed(a(&["list", "--json"])), "", "the child has ended with it");
         let ended: Value = serde_json::from_str(&printed(a(&["terminate", &child, "--json"]))).unwrap();
         assert_eq!(ended, json!({"session": child, "had_ended": true}));
+        let again = a(&["terminate", &child]).output().unwrap();
+        assert_eq!(stderr(&again), "the session had ended before\n");
+        // A mistyped id is no session that has ended.
+        let mistyped = format!("{child}x");
+        for more in [&[][..], &["--json"]] {
+            let unknown = a(&[&["terminate", &mistyped], more].concat()).output().unwrap();
+            assert_eq!(unknown.status.code(), Some(1), "{mode}: {}", stderr(&unknown));
+            let sentence = format!("the coordinator knows no session {mistyped}; check the id");
+            assert!(stderr(&unknown).contains(&sentence), "{}", stderr(&unknown));
+            assert_eq!(stdout(&unknown).contains(&sentence), !more.is_empty(), "{}", stdout(&unknown));
+        }
     }
 }
 
