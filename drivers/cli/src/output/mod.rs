@@ -173,7 +173,7 @@ impl Printer {
             Format::Bars(bars) => bars.line(&event_line(Stream::Stderr, &mut self.clock, shown(job, event))),
             Format::Lines if self.view.quiet => {}
             Format::Lines => {
-                self.sink.end_line().await;
+                self.sink.begin_message().await;
                 eprint_styled(&event_line(Stream::Stderr, &mut self.clock, shown(job, event)));
             }
         }
@@ -237,7 +237,7 @@ impl Printer {
         match &self.format {
             Format::Bars(bars) => bars.line(&sanitize(line)),
             Format::Lines | Format::Json => {
-                self.sink.end_line().await;
+                self.sink.begin_message().await;
                 eprint_line(line);
             }
         }

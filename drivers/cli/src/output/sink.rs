@@ -10,11 +10,22 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::shown::Shown;
 use crate::error::Error;
-use crate::text;
+use crate::text::{self, eprint_line};
 
 pub(super) struct Sink {
     stdout: tokio::io::Stdout,
     target: Target,
+    /// Whether stdout and stderr are one file, such as a pipe, and the result has left a line open there.
+    shared: Shared,
+}
+
+/// What a reader of stdout and stderr together has before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shared {
+    /// Stdout and stderr are not one file.
+    No,
+    LineBegins,
+    InLine,
 }
 
 enum Target {
@@ -40,7 +51,8 @@ impl Sink {
             Some(_) | None if io::stdout().is_terminal() => Target::Terminal(Shown::default()),
             Some(_) | None => Target::Stdout,
         };
-        Ok(Sink { stdout: tokio::io::stdout(), target })
+        let shared = if are_stdout_and_stderr_one() { Shared::LineBegins } else { Shared::No };
+        Ok(Sink { stdout: tokio::io::stdout(), target, shared })
     }
 
     pub(super) fn is_file(&self) -> bool {
@@ -65,7 +77,15 @@ impl Sink {
     /// Writes bytes of the result.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match &mut self.target {
-            Target::Stdout => to_stdout(&mut self.stdout, bytes).await,
+            Target::Stdout => {
+                to_stdout(&mut self.stdout, bytes).await?;
+                if self.shared != Shared::No
+                    && let Some(last) = bytes.last()
+                {
+                    self.shared = if *last == b'\n' { Shared::LineBegins } else { Shared::InLine };
+                }
+                Ok(())
+            }
             Target::Terminal(shown) => {
                 let safe = shown.next(bytes);
                 to_stdout(&mut self.stdout, safe.as_bytes()).await
@@ -91,6 +111,16 @@ impl Sink {
         }
     }
 
+    /// Begins a line of stderr that is for people. What is on stdout stays exactly the result: if stderr is the same pipe or
+    /// file, the line that the result has left open is ended there.
+    pub(super) async fn begin_message(&mut self) {
+        self.end_line().await;
+        if self.shared == Shared::InLine {
+            self.shared = Shared::LineBegins;
+            eprint_line("");
+        }
+    }
+
     /// Gives the file its name, now that the result is complete.
     pub(super) fn persist(&mut self) -> Result<(), Error> {
         self.target = match std::mem::replace(&mut self.target, Target::Stdout) {
@@ -103,6 +133,17 @@ impl Sink {
         };
         Ok(())
     }
+}
+
+#[cfg(unix)]
+fn are_stdout_and_stderr_one() -> bool {
+    let [stdout, stderr] = [rustix::fs::fstat(io::stdout()), rustix::fs::fstat(io::stderr())];
+    stdout.ok().zip(stderr.ok()).is_some_and(|(out, err)| (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino))
+}
+
+#[cfg(not(unix))]
+fn are_stdout_and_stderr_one() -> bool {
+    false
 }
 
 fn not_written(path: &Path, error: io::Error) -> Error {

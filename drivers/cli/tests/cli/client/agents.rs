@@ -45,6 +45,7 @@ pub(crate) fn add(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
         .agent("kinds", kinds)
         .agent("binary", binary)
         .agent("breaks", breaks)
+        .agent("unended", unended)
         .agent("rotates", rotates)
         .agent("traced", |_: Value, ctx: JobContext| async move { Ok::<_, Failure>(ctx.trace_id().to_string()) })
         .agent("steps", move |input, ctx| steps_of(input, ctx, steps.clone()))
@@ -148,6 +149,12 @@ async fn pieces_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Output, Fail
     gate.pass(&ctx).await?;
     writer.finish_text("last\n").await?;
     Ok(Output::streamed("2 pieces"))
+}
+
+/// Streams a text that does not end with a newline.
+async fn unended(_: Value, ctx: JobContext) -> Result<Output, Failure> {
+    ctx.writer().finish_text("first last").await?;
+    Ok(Output::streamed("1 piece"))
 }
 
 async fn stubborn_one(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {

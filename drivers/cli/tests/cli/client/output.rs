@@ -1,7 +1,7 @@
 //! What `submit` and `tail` show of a job, and how.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 
 use nuncio_tokio::arcp::Time;
 use serde_json::{Value, json};
@@ -85,6 +85,35 @@ fn a_result_that_is_a_string_can_be_printed_as_its_text() {
     assert_eq!((done.code, fs::read_to_string(&path).unwrap()), (Some(0), format!("{trace}\n")));
     assert_eq!(runtime.run(&["submit", "echo", "--raw"]).stdout, "{\"echoed\":null}\n", "other values are JSON");
     assert_eq!(runtime.run(&["submit", "binary", "--raw"]).code, Some(0), "a streamed result is raw in any case");
+}
+
+/// As with `2>&1`: each line of stderr is one, and the result is whole.
+#[cfg(unix)]
+#[test]
+fn a_result_without_a_newline_does_not_run_into_the_next_line_of_the_same_pipe() {
+    let runtime = Runtime::start();
+    let together = |arguments: &[&str]| {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut command = runtime.command(arguments);
+        let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+        drop(command);
+        let mut read = String::new();
+        reader.read_to_string(&mut read).unwrap();
+        assert!(child.wait().unwrap().success(), "{read}");
+        read
+    };
+    for agent in ["unended", "pieces"] {
+        runtime.gate.open(1);
+        let read = together(&["submit", agent, "--raw"]);
+        let mut lines = read.lines().rev();
+        assert!(lines.next().unwrap().starts_with("the job succeeded after "), "{read}");
+        assert_eq!(lines.next(), Some("first last"), "no line is empty: {read:?}");
+    }
+    assert_eq!(together(&["submit", "unended", "--raw", "--quiet"]), "first last", "nothing follows it");
+    // Apart, stdout has the result alone.
+    let done = runtime.run(&["submit", "unended", "--raw"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "first last"));
+    assert!(done.stderr.lines().all(|line| !line.is_empty()), "{}", done.stderr);
 }
 
 #[test]
