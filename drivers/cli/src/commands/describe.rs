@@ -1,11 +1,15 @@
 //! `nuncio describe`.
 
 use std::io::{self, Write as _};
+use std::pin::pin;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use futures_lite::StreamExt as _;
+use futures_lite::future::poll_once;
 use nuncio_tokio::arcp::{
-    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, Product, SessionId, Subscribe, Subscribed,
+    Client, ClientError, Credential, EventKind, JobEvent, JobId, JobRow, Json, ListQuery, Outcome, Product, SessionId,
+    Subscribe, Subscribed, Subscription, Update,
 };
 use serde::Serialize;
 
@@ -17,6 +21,9 @@ use crate::exit::Exit;
 use crate::output::{self, age, expected, took};
 use crate::text::{json, sanitize};
 
+/// How many of the last events of a session are read to find the progress of a job.
+const RECENT: u64 = 1_000;
+
 const AFTER_HELP: &str = "\
 Examples:
   nuncio describe job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
@@ -24,7 +31,9 @@ Examples:
 
 Prints everything that the runtime tells about the job. This does not include
 the input, which a runtime does not keep. `nuncio tail` prints a streamed
-result. Secrets of credentials are not printed.
+result. Secrets of credentials are not printed. The progress of a running job is
+the last that it has reported, if it is among the last 1000 events of the
+session that the job was submitted in.
 
 Exit codes:
   0    the job was described
@@ -55,8 +64,9 @@ pub(crate) async fn run(options: Options) -> Exit {
 async fn describe(options: &Options) -> Result<(), Error> {
     let client = options.connection.connect().await?;
     let job_id = find::job(&client, &options.job).await?;
-    let mut subscription = client.subscribe(&job_id, Subscribe::default()).await?;
-    let rows = find::all(&client, &ListQuery::default()).await?;
+    let mut subscription = client.subscribe(&job_id, recent(&client, &job_id).await?).await?;
+    let query = ListQuery::default();
+    let (rows, progress) = last_progress(&mut subscription, find::all(&client, &query)).await?;
     let row = rows.iter().find(|row| row.job_id == *subscription.job_id());
     let info = subscription.info().clone();
     let is_live = matches!(info.current_status.as_deref(), None | Some("pending" | "running"));
@@ -64,9 +74,53 @@ async fn describe(options: &Options) -> Result<(), Error> {
     let outcome = if is_live { None } else { Some(subscription.outcome().await.map_err(ClientError::Ended)?) };
     let children = rows.iter().filter(|row| row.parent_job_id.as_ref() == Some(&info.job_id));
     let questions = if is_live { questions(&client, &job_id).await? } else { Vec::new() };
-    let description = Description::of(&info, row, outcome.as_ref(), children, questions);
+    let progress = progress.filter(|_| is_live);
+    let description = Description {
+        progress: progress.as_ref().and_then(|event| event.body.parse().ok()),
+        progress_at: progress.as_ref().map(JobEvent::ts),
+        ..Description::of(&info, row, outcome.as_ref(), children, questions)
+    };
     client.close().await;
     description.print(options.json).map_err(Error::stdout)
+}
+
+/// Asks for the last events of a job that has not ended, among which its progress is looked for.
+async fn recent(client: &Client, job_id: &str) -> Result<Subscribe, Error> {
+    let query = ListQuery { status: vec!["running".into()], ..ListQuery::default() };
+    let rows = find::all(client, &query).await?;
+    let last = rows.iter().find(|row| row.job_id.as_str() == job_id).and_then(|row| row.last_event_seq);
+    Ok(match last {
+        Some(last) => Subscribe { history: true, from_event_seq: Some(last.saturating_sub(RECENT)) },
+        None => Subscribe::default(),
+    })
+}
+
+/// Reads the past events of a job. They have come once the runtime has answered a later request. Returns the answer, and the
+/// last progress that the job has reported.
+async fn last_progress<T>(
+    subscription: &mut Subscription,
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<(T, Option<JobEvent>), Error> {
+    let mut request = pin!(request);
+    let mut progress = None;
+    let mut note = |update: Update| match update {
+        Update::Event(event) if event.kind == EventKind::Progress => progress = Some(event),
+        _ => {}
+    };
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut request => break answer?,
+            Some(Ok(update)) = subscription.next() => note(update),
+        }
+    };
+    for _ in 0..RECENT {
+        match poll_once(subscription.next()).await {
+            Some(Some(Ok(update))) => note(update),
+            _ => break,
+        }
+    }
+    Ok((answer, progress))
 }
 
 /// Returns the open questions of a job; none if the runtime has no questions at all.
@@ -91,6 +145,10 @@ struct Description<'a> {
     status: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     phase: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +216,8 @@ impl<'a> Description<'a> {
             agent: info.agent.as_deref().unwrap_or_default(),
             status: status.unwrap_or_default(),
             phase: row.and_then(|row| row.phase.as_deref()).filter(|_| outcome.is_none()),
+            progress: None,
+            progress_at: None,
             created_at: row.and_then(|row| row.created_at.as_deref()),
             completed_at: known
                 .and_then(|outcome| outcome.completed_at.as_deref())
@@ -199,6 +259,9 @@ impl<'a> Description<'a> {
         let status = with(self.status, self.phase.map(str::to_owned));
         let mut lines = vec![("job", self.job_id.to_owned()), ("agent", self.agent.to_owned()), ("status", status)];
         let mut line = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
+        let ago = self.progress_at.and_then(age).map(|age| format!("{age} ago"));
+        let progress = self.progress.map(|body| output::progress(body.get()).unwrap_or_else(|| body.get().to_owned()));
+        line("progress", progress.map(|progress| with(&progress, ago)));
         line("created", self.created_at.map(|at| with(at, age(at).map(|age| format!("{age} ago")))));
         let took = self.created_at.zip(self.completed_at).and_then(|(from, to)| took(from, to));
         line("ended", self.completed_at.map(|at| with(at, took.map(|took| format!("after {took}")))));

@@ -36,7 +36,7 @@ pub(super) fn event(kind: &EventKind, body: &str) -> String {
 }
 
 /// A `progress` event as text.
-pub(super) fn progress(body: &str) -> Option<String> {
+pub(crate) fn progress(body: &str) -> Option<String> {
     let Progress { current, total, units, message } = read(body)?;
     let of = total.map(|total| format!("/{}", total.get())).unwrap_or_default();
     let units = units.map(|units| format!(" {units}")).unwrap_or_default();

@@ -35,6 +35,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::{eprint_line, eprint_styled, sanitize};
 use bars::Bars;
+pub(crate) use human::progress;
 pub(crate) use job::FollowedJob;
 use json::Line;
 pub(crate) use line::{Clock, Shown as ShownEvent, Stream, event_line};

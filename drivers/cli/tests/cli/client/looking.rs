@@ -87,6 +87,29 @@ fn a_live_job_is_described_with_its_questions() {
 }
 
 #[test]
+fn a_running_job_is_described_with_its_last_progress() {
+    let runtime = Runtime::start();
+    let mut climbing = runtime.start_command(&["submit", "steps"]);
+    let job = climbing.accepted();
+    runtime.gate.open(1);
+    climbing.until("2/4 steps");
+    let described = runtime.run(&["describe", &job]);
+    let line = described.stdout.lines().find(|line| line.starts_with("progress ")).unwrap();
+    assert!(line.starts_with("progress    2/4 steps, climbing, ") && line.ends_with(" ago"), "{line}");
+    let json = &runtime.run(&["describe", &job, "--json"]).lines()[0];
+    assert_eq!(json["progress"], json!({"current": 2, "total": 4, "units": "steps", "message": "climbing"}));
+    assert!(text(&json["progress_at"]).ends_with('Z'), "{json}");
+    runtime.gate.open(3);
+    assert_eq!(climbing.end().code, Some(0));
+    let described = runtime.run(&["describe", &job]);
+    assert!(!described.stdout.contains("progress"), "it has ended: {}", described.stdout);
+    let waits = runtime.start_command(&["submit", "waits"]).accepted();
+    let described = runtime.run(&["describe", &waits]);
+    assert_eq!(described.code, Some(0), "{}", described.stderr);
+    assert!(!described.stdout.contains("progress"), "it has reported none: {}", described.stdout);
+}
+
+#[test]
 fn a_job_is_described_without_its_secrets() {
     let runtime = Runtime::start();
     let mut waiting = runtime.start_command(&["submit", "waits-with-key"]);
