@@ -283,6 +283,28 @@ fn what_has_no_effect_without_a_journal_is_said_at_the_start_and_by_check() {
 }
 
 #[test]
+fn options_without_an_effect_are_said_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = file(&folder, "nuncio.toml", b"demo-agents = true\n");
+    let effects = |more: &[&str]| {
+        // Without clients, stdin ends at once.
+        let output = run(&[&["serve", "--demo-agents", "--token", "t=me", "--stdio"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let warnings = stderr(&output).lines().filter_map(|line| line.strip_prefix("nuncio: warning: "));
+        warnings.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let warns = |more: &[&str], option: &str| {
+        let said = effects(more);
+        assert!(said.len() == 1 && said[0].starts_with(&format!("{option} has no effect")), "{more:?}: {said:?}");
+    };
+    warns(&["--watch"], "--watch");
+    warns(&["--path", "/jobs"], "--path");
+    for used in [&["--watch", "--config", &config][..], &["--path", "/jobs", "--listen", "127.0.0.1:0"]] {
+        assert_eq!(effects(used), [""; 0], "{used:?}");
+    }
+}
+
+#[test]
 fn an_operator_without_a_name_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = file(&folder, "nuncio.toml", b"[security]\ntoken = [\"t=me\"]\napprover = [\"\"]\n");

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{BuildError, Config, OnRestart, Server, ServerBuilder, Shutdown};
+use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
 use nuncio_tokio::auth::{BoxVerifier, Claim, Rejection, ReplaceableVerifier, StaticTokens, Verifier};
 use nuncio_tokio::bridge::Pool;
 
-use super::agent::{AgentName, Restart};
+use super::agent::AgentName;
 use super::demo_agents;
 use super::error::ServeError;
 use super::journal::JournalSetting;
@@ -16,7 +16,6 @@ use super::settings::{AgentSetting, Settings};
 #[cfg(unix)]
 use crate::exec::host::Host;
 use crate::exec::program::Program;
-use crate::text::eprint_line;
 
 /// The principal of clients of a server for which no way to authenticate is given.
 const LOCAL_PRINCIPAL: &str = "local";
@@ -79,9 +78,6 @@ impl Service {
             }
             builder = builder.on_restart(name, restart.on_restart());
         }
-        if let Some(warning) = without_effect(settings).filter(|_| !check_only) {
-            eprint_line(&warning);
-        }
         #[cfg(unix)]
         let (builder, host) = with_programs(builder, &programs, settings, max_line)?;
         #[cfg(not(unix))]
@@ -136,21 +132,6 @@ impl Service {
             drop(tokio::time::timeout(TIMEOUT, host.idle()).await);
         }
     }
-}
-
-/// Warns of agents whose jobs are to run again after a restart, if there is no journal.
-fn without_effect(settings: &Settings) -> Option<String> {
-    let rerun = |(name, restart): (&String, &Restart)| {
-        (restart.on_restart() == OnRestart::Rerun).then(|| format!("--restart {name}=rerun"))
-    };
-    let rerun: Vec<String> = settings.restart.iter().filter_map(rerun).collect();
-    let verb = if rerun.len() == 1 { "has" } else { "have" };
-    (settings.journal.is_none() && !rerun.is_empty()).then(|| {
-        format!(
-            "nuncio: warning: {} {verb} no effect without --journal FILE, because no job survives a restart then",
-            rerun.join(" and ")
-        )
-    })
 }
 
 fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, ServeError> {

@@ -23,6 +23,7 @@ mod journal;
 mod limits;
 mod metrics;
 mod metrics_port;
+mod no_effect;
 mod options;
 mod pool;
 mod reload;
@@ -93,6 +94,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         check::print(&service, &settings);
         return Ok(());
     }
+    for warning in no_effect::warnings(&settings) {
+        eprint_line(&warning);
+    }
     let mut termination = Termination::listen()?;
     let mut reload =
         Reload::new(&settings, service.verifier.clone(), service.mandates.clone(), listen_options.tls.clone());
@@ -123,10 +127,15 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let manager = ServiceManager::of_environment();
     let url = listening.as_ref().map_or("stdio", Listening::url);
     if service.generated_token.is_some() {
-        let console = if settings.console.is_some() { "; the console asks for it, too" } else { "" };
+        let clients = listening.as_ref().map(|listening| {
+            let url = listening.url();
+            format!("before you start a client, enter: export NUNCIO_URL={url} NUNCIO_TOKEN=<the text after TOKEN>")
+        });
+        let console = settings.console.as_ref().map(|_| "to log in to the console, enter it there".to_owned());
+        let uses: Vec<String> = clients.into_iter().chain(console).collect();
         eprint_line(&format!(
-            "nuncio: no token was given, so one was generated, which is valid until nuncio stops; before you start a client, \
-             enter: export NUNCIO_URL={url} NUNCIO_TOKEN=<the text after TOKEN>{console}"
+            "nuncio: no token was given, so one was generated, which is valid until nuncio stops; {}",
+            uses.join("; ")
         ));
     }
     print_ready(&service, url, settings.stdio)?;
