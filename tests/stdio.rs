@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "this is a test program")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nuncio_shared::arcp::{Client, Failure, JobContext, ServerBuilder, SessionEnd, Submit};
 use nuncio_shared::auth::StaticTokens;
@@ -34,6 +35,12 @@ fn main() {
                 command.arg("serve").arg(server).arg(&mark);
                 serves(nuncio_smol::arcp::Client::spawn(command, "tok-alice").connect().await.unwrap(), &mark).await;
             }
+            let mut command = tokio::process::Command::new("sleep");
+            command.arg("86400");
+            is_killed::<nuncio_tokio::Tokio>(command).await;
+            let mut command = smol::process::Command::new("sleep");
+            command.arg("86400");
+            is_killed::<nuncio_smol::Smol>(command).await;
             for program in ["true", "/nonexistent/runtime"] {
                 let command = tokio::process::Command::new(program);
                 let error = nuncio_tokio::arcp::Client::spawn(command, "t").connect().await.unwrap_err();
@@ -75,4 +82,12 @@ async fn serves<D: Driver>(client: Client<D>, mark: &Path) {
         tokio::task::yield_now().await;
     }
     std::fs::remove_file(mark).unwrap();
+}
+
+/// A child that does not end by itself can be killed.
+async fn is_killed<D: Driver>(command: D::Command) {
+    let mut process = D::spawn(command).unwrap();
+    process.child.kill().unwrap();
+    let ended = tokio::time::timeout(Duration::from_mins(1), process.child.wait()).await;
+    ended.expect("a killed child ends").unwrap();
 }

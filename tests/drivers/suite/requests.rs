@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use nuncio_shared::arcp::{
-    ClientError, Delegation, Denied, ErrorCode, JobContext, LeaseRequest, Namespace, RemoteFault, Submit,
+    ClientError, Config, Delegation, Denied, ErrorCode, Failure, JobContext, LeaseRequest, Namespace, RemoteFault,
+    Submit,
 };
 use serde_json::{Value, json};
 
-use super::support::{builder, connect, within};
+use super::client::Client;
+use super::support::{builder, connect, memory_connector, within};
 
 /// A value that cannot be written as JSON, whose keys must be strings.
 fn unwritable() -> BTreeMap<Vec<u8>, u8> {
@@ -82,5 +84,40 @@ fn a_typed_lease_that_breaks_a_rule_is_reported_by_submit() {
         // The runtime refuses it, because JSON text is not checked by the client.
         let error = client.submit(&Submit::new("echo").lease(&json!({"fs.read": ["not/absolute"]}))).await.unwrap_err();
         assert_eq!(error.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest));
+    });
+}
+
+/// Once a client has acknowledged events, a runtime expects it to go on with it, and reminds it when it does not.
+#[test]
+fn events_are_acknowledged_when_the_client_says_so() {
+    async fn counts(to: u64, ctx: JobContext) -> Result<(), Failure> {
+        for number in 0..to {
+            ctx.metric("n", number).await?;
+        }
+        Ok(())
+    }
+    within(async {
+        let config = Config::default().with(|config| config.limits.back_pressure = 4);
+        let server = builder().config(config).agent("counts", counts).build().unwrap();
+        let client = Client::over(memory_connector(&server), "tok-alice").auto_ack(None).connect().await.unwrap();
+        let reminders = async || {
+            let mut job = client.submit(&Submit::new("counts").input(&20)).await.unwrap();
+            let mut reminders = 0;
+            while let Some(event) = job.events().try_next().await.unwrap() {
+                let body: Value = event.body.parse().unwrap();
+                reminders += usize::from(body["phase"] == "back_pressure");
+            }
+            reminders
+        };
+        assert_eq!(reminders().await, 0, "it has acknowledged nothing");
+        client.ack(None).unwrap();
+        assert_eq!(reminders().await, 1);
+        assert_eq!(reminders().await, 0, "it was reminded");
+        client.ack(Some(1)).unwrap();
+        assert_eq!(reminders().await, 0, "it had acknowledged more");
+        client.ack(None).unwrap();
+        assert_eq!(reminders().await, 1);
+        client.close().await;
+        assert!(client.ack(None).is_err(), "the session is over");
     });
 }

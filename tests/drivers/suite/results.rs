@@ -225,6 +225,44 @@ fn a_streamed_result_that_is_shorter_than_its_size_is_an_error() {
 }
 
 #[test]
+fn a_streamed_result_that_is_broken_says_why() {
+    let chunk = |seq: u8, more: bool| {
+        let text = format!(
+            r#"{{"type":"job.event","payload":{{"kind":"result_chunk","body":{{"result_id":"r","chunk_seq":{seq},
+                "data":"half","encoding":"utf8","more":{more}}}}}}}"#
+        );
+        &*text.leak()
+    };
+    let end = r#"{"type":"job.result","payload":{"final_status":"success","result_id":"r"}}"#;
+    for (frames, reason) in [
+        (vec![chunk(0, true), end], "the job ended before its result was complete"),
+        (vec![chunk(0, true), chunk(2, false), end], "a chunk is missing"),
+        (vec![chunk(0, false), chunk(1, false), end], "a chunk follows the last one"),
+    ] {
+        within(async {
+            let client = Client::over(scripted(&frames), "t").connect().await.unwrap();
+            let expected = format!("the streamed result is broken: {reason}");
+            let mut job = client.submit(&Submit::new("a")).await.unwrap();
+            assert_eq!(job.collect(CAP).await.unwrap_err().to_string(), expected);
+            // It is still known why after the events were read first.
+            let mut job = client.submit(&Submit::new("a")).await.unwrap();
+            while job.events().try_next().await.unwrap().is_some() {}
+            assert_eq!(job.collect(CAP).await.unwrap_err().to_string(), expected);
+            // Those who take chunk after chunk are told the same.
+            let mut job = client.submit(&Submit::new("a")).await.unwrap();
+            let mut chunks = job.chunks();
+            let error = loop {
+                match chunks.try_next().await {
+                    Ok(chunk) => assert!(chunk.is_some(), "the stream ends as if it was whole"),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.to_string(), expected);
+        });
+    }
+}
+
+#[test]
 fn a_success_without_a_result_is_null() {
     within(async {
         let end = r#"{"type":"job.result","payload":{"final_status":"success"}}"#;

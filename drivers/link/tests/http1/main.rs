@@ -315,6 +315,22 @@ fn limits_are_exact_and_hold_before_anything_is_reserved() {
 }
 
 #[test]
+fn the_bytes_that_are_held_are_those_of_requests_and_responses() {
+    let mut link = Http1Link::new(Http1Config::default());
+    assert_eq!(link.bytes_held(), 0);
+    let request = Request::post("http://a/").body(vec![b'x'; 10_000].into());
+    link.request(&request.expect("a request")).expect("a free connection");
+    let written = link.bytes_held();
+    assert!((10_000..100_000).contains(&written), "{written}");
+    link.receive(b"HTTP/1.1 200 OK\r\nx: 1\r\n");
+    let with_input = link.bytes_held();
+    assert!((written + 10..100_000).contains(&with_input), "{with_input}");
+    link.receive(&[b"content-length: 20000\r\n\r\n", &[b'x'; 15_000][..]].concat());
+    assert!(link.poll_response().expect("no fault").is_none(), "the body is not complete");
+    assert!((written + 15_000..100_000).contains(&link.bytes_held()), "{}", link.bytes_held());
+}
+
+#[test]
 fn the_debug_form_shows_no_token() {
     let request = Request::get("http://a/").header("authorization", "Bearer s3cret").body(Bytes::new());
     let mut link = Http1Link::new(config());

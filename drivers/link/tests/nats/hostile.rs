@@ -68,6 +68,20 @@ fn a_claimed_length_reserves_nothing() {
 }
 
 #[test]
+fn the_bytes_that_are_held_are_those_of_input_and_output() {
+    let mut link = ready(NatsConfig::default());
+    let before = link.bytes_held();
+    link.receive(NOW, &[b"MSG a 1 2000\r\n", &[b'x'; 1_000][..]].concat());
+    assert_eq!(drain(&mut link), [], "the message is not complete");
+    let held = link.bytes_held();
+    assert!((1_000..10_000).contains(&held), "{held}, and {before} before");
+    for _ in 0..10 {
+        link.publish("a", None, &[b'x'; 1_000]).expect("it is valid");
+    }
+    assert!((10_000 + held..100_000).contains(&link.bytes_held()), "{}", link.bytes_held());
+}
+
+#[test]
 fn a_flood_of_pings_stops_the_input_until_the_answers_are_written() {
     let mut link = ready(NatsConfig::default());
     for _ in 0..1000 {

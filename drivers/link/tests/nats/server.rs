@@ -217,6 +217,18 @@ fn memory_is_bounded_in_both_directions() {
 }
 
 #[test]
+fn the_bytes_that_are_held_are_those_of_input_and_output() {
+    let mut link = quiet();
+    let before = link.bytes_held();
+    link.receive(NOW, &[b"SUB a 1\r\nPUB a 2000\r\n", &[b'x'; 1_000][..]].concat());
+    assert_eq!(events(&mut link), [subscribe("1", "a", None)], "the message is not complete");
+    let held = link.bytes_held();
+    assert!((1_000..10_000).contains(&held), "{held}, and {before} before");
+    assert!(link.deliver("1", "a", None, &[b'x'; 10_000]));
+    assert!((10_000 + held..100_000).contains(&link.bytes_held()), "{}", link.bytes_held());
+}
+
+#[test]
 fn a_refusal_is_one_line_whatever_its_text_is() {
     let mut link = quiet();
     link.refuse("no 'such'\r\nMSG a 1 0");

@@ -181,3 +181,34 @@ async fn nothing_is_answered_before_it_is_durable() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn requests_that_wait_for_records_at_the_same_time_get_their_own_answers() {
+    within(async {
+        let (allow, allowed) = channel();
+        let held = Held { records: MemoryRecords::default(), allowed: Arc::new(Mutex::new(allowed)) };
+        let mut site = Site::start(builder().records(held)).await;
+        allow.send(()).unwrap();
+        let parent = json!(site.session(None).await);
+        let (address, token) = (site.server.address(), format!("Bearer {}", site.token));
+        let spawn = async |parent: &Value| {
+            let body = json!({"application_id": "app-a", "kind": "instance", "parent_id": parent}).to_string();
+            let headers = [("authorization", &*token), ("content-type", "application/json")];
+            id(&Http::connect(address).await.ask("POST", "/zones/z1/agents", &headers, &body).await)
+        };
+        let both_wait = async {
+            while site.coordinator.live_sessions() < 3 {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..2 {
+                allow.send(()).unwrap();
+            }
+        };
+        let (child, root, ()) = tokio::join!(spawn(&parent), spawn(&Value::Null), both_wait);
+        for (session, parent) in [(child, parent), (root, Value::Null)] {
+            let shown = site.ask("GET", &format!("/agents/{session}"), &Value::Null).await;
+            assert_eq!(shown.body["parent_id"], parent, "{shown:?}");
+        }
+    })
+    .await;
+}

@@ -299,4 +299,21 @@ mod tests {
         assert_eq!(share(20 << 20, 10 << 20, 0), (5 << 20, 1 << 20));
         assert_eq!(share(100 * GIB, 0, 0), (1 << 20, GIB), "a journal may always have something");
     }
+
+    /// What is left free is the disk's, however many bytes the operator allows the journal.
+    #[test]
+    fn a_journal_leaves_some_of_its_disk_free_also_if_its_size_is_given() {
+        let file = std::env::temp_dir().join(format!("nuncio-journal-that-is-not-{}", std::process::id()));
+        let Some(space) = DiskSpace::of(&std::env::temp_dir()) else { return };
+        let (_, min_free) = share(space, 0);
+        assert!(min_free > 0);
+        let options = |max_bytes, shards| {
+            let shards = NonZeroU32::new(shards).unwrap_or(NonZeroU32::MIN);
+            let options = SqliteOptions { max_bytes, ..SqliteOptions::default() };
+            JournalSetting { file: file.clone(), shards, options }.options_here()
+        };
+        assert_eq!(options(None, 1).min_free, min_free);
+        let given = options(Some(10_000), 4);
+        assert_eq!((given.max_bytes, given.min_free), (Some(2_500), min_free), "each of four has a quarter");
+    }
 }

@@ -37,6 +37,8 @@ fn each_error_names_its_variable() {
         (&[(COORDINATOR_URL, "ftp://host")], "CARACAL_COORDINATOR_URL cannot be used"),
         (&[(GATEWAY_URL, "http://user:secret@host")], "CARACAL_GATEWAY_URL cannot be used"),
         (&[(RESOURCES, "a=http://a,nonsense")], "CARACAL_RESOURCES cannot be used: the resource \"nonsense\""),
+        (&[(RESOURCES, " = http://a")], "CARACAL_RESOURCES cannot be used: the resource \"= http://a\""),
+        (&[(RESOURCES, "a = ,b=http://b")], "CARACAL_RESOURCES cannot be used: the resource \"a =\""),
         (&[(RESOURCES_FILE, "/nowhere/r")], "CARACAL_RESOURCES_FILE cannot be used"),
         (&[(DEFAULT_TTL_SECONDS, "0")], "CARACAL_DEFAULT_TTL_SECONDS cannot be used"),
         (&[(ENV, "production"), (ALLOW_INSECURE_CONFIG_URLS, "maybe")], "CARACAL_ALLOW_INSECURE_CONFIG_URLS"),

@@ -344,4 +344,17 @@ mod tests {
         }
         std::fs::remove_file(&path).unwrap();
     }
+
+    #[test]
+    fn a_journal_of_a_version_that_did_not_mark_its_use_is_copied() {
+        let path = std::env::temp_dir().join(format!("nuncio-unmarked-{}", std::process::id()));
+        let copy = beside(&path, ".copy");
+        drop(Database::open(&path, Sync::Normal).unwrap());
+        Connection::open(&path).unwrap().execute_batch("DROP TABLE in_use").unwrap();
+        Database::look(&path).unwrap().copy_to(&copy, |part| Database::look(part)?.check_structure()).unwrap();
+        Database::look(&copy).unwrap().check_structure().unwrap();
+        for file in [&path, &copy] {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
 }
