@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_lite::future::poll_once;
+use nuncio_shared::auth::{Authorities, ClientTls};
 use nuncio_shared::io::BoxFuture;
 use serde_json::Value;
 
@@ -75,6 +76,46 @@ fn a_server_that_is_not_there_is_not_a_refusal() {
         drop(listener);
         let error = format!("{:?}", NatsBus::connect(options).await.unwrap_err());
         assert!(error.starts_with("Disconnected") || error.starts_with("Unreachable"), "{error}");
+    });
+}
+
+/// Returns what a bus sends first to a server that has said this of TLS.
+async fn first_byte(scheme: &str, info: &str, tls: Option<ClientTls>) -> Option<u8> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = NatsOptions::new(&format!("{scheme}://{}", listener.local_addr().unwrap())).unwrap();
+    (options.connect_within, options.tls) = (Duration::ZERO, tls);
+    let info = format!("INFO {{\"server_id\":\"s\",\"version\":\"2.10.0\",\"max_payload\":1024{info}}}\r\n");
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(info.as_bytes()).unwrap();
+        let mut first = [0];
+        stream.read_exact(&mut first).ok().map(|()| first[0])
+    });
+    assert!(NatsBus::connect(options).await.is_err(), "the server breaks the connection off");
+    serving.join().unwrap()
+}
+
+#[test]
+fn a_bus_logs_in_without_tls_only_where_nobody_demands_it() {
+    const CLEAR: Option<u8> = Some(b'C');
+    const TLS: Option<u8> = Some(22);
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let trusting = || Some(ClientTls::new(Authorities::from_pem(made.cert.pem().as_bytes()).unwrap()).unwrap());
+    let (required, offered) = (r#","tls_required":true"#, r#","tls_available":true"#);
+    within(async {
+        for (scheme, info, tls, expected) in [
+            ("nats", "", None, CLEAR),
+            ("nats", "", trusting(), CLEAR),
+            ("nats", offered, None, CLEAR),
+            ("nats", required, trusting(), TLS),
+            ("tls", required, trusting(), TLS),
+            ("tls", offered, trusting(), TLS),
+        ] {
+            assert_eq!(first_byte(scheme, info, tls).await, expected, "{scheme} {info}");
+        }
+        // A machine without certificates of its own gives up before the handshake.
+        let byte = first_byte("nats", required, None).await;
+        assert!(byte.is_none() || byte == TLS, "{byte:?}");
     });
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::cap::{
     Bus as _, Client, Decision, Dispatch, JobContext, JobStatus, MemoryBus, MemoryRecords, MemoryStore, PolicyCheck,
-    Router, RouterBuilder, RouterEvent, SqliteRecords, Submit, Worker,
+    RecordKind, Records, RecordsError, Router, RouterBuilder, RouterEvent, RouterRecord, SqliteRecords, Submit, Worker,
 };
 use crate::on::within;
 
@@ -167,6 +167,42 @@ fn a_router_that_is_started_again_goes_on_with_what_it_has_accepted() {
         let directory = nuncio_tests::temp_dir::TempDir::new();
         let file = directory.file("records");
         restart(|| Router::builder().id("router-1").records(SqliteRecords::open(&file).unwrap())).await;
+    });
+}
+
+/// Records in memory, and all that was ever written.
+#[derive(Clone, Default)]
+struct Noted(MemoryRecords, Arc<Mutex<Vec<(u64, RouterRecord)>>>);
+
+impl Records for Noted {
+    fn load(&mut self) -> Result<Vec<(u64, RouterRecord)>, RecordsError> {
+        self.0.load()
+    }
+
+    fn commit(&mut self, records: &[(u64, RouterRecord)]) -> Result<(), RecordsError> {
+        self.1.lock().unwrap().extend_from_slice(records);
+        self.0.commit(records)
+    }
+}
+
+#[test]
+fn a_file_has_the_records_that_are_needed_at_each_moment() {
+    within(async {
+        let noted = Noted::default();
+        restart(|| Router::builder().id("router-1").records(noted.clone())).await;
+        let all = std::mem::take(&mut *noted.1.lock().unwrap());
+        for kind in [RecordKind::Accepted, RecordKind::Moved, RecordKind::Ended] {
+            assert!(all.iter().any(|(_, record)| record.kind() == kind), "{kind:?}");
+        }
+        let directory = nuncio_tests::temp_dir::TempDir::new();
+        let (mut memory, mut file) =
+            (MemoryRecords::default(), SqliteRecords::open(directory.file("records")).unwrap());
+        for record in all {
+            let kind = record.1.kind();
+            memory.commit(std::slice::from_ref(&record)).unwrap();
+            file.commit(&[record]).unwrap();
+            assert!(file.load().unwrap() == memory.load().unwrap(), "after {kind:?}");
+        }
     });
 }
 

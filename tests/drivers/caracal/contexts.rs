@@ -33,6 +33,18 @@ fn futures_that_are_polled_in_turns_keep_their_contexts_apart() {
 }
 
 #[test]
+fn contexts_are_equal_if_they_act_for_the_same() {
+    within(async {
+        let coordinator = Server::coordinator();
+        let caracal = application(&coordinator);
+        let (first, second) = (caracal.spawn().await.unwrap(), caracal.spawn().await.unwrap());
+        let (of_first, of_second) = (first.context().clone(), second.context().clone());
+        assert!(first.run(async { current() }).await == Some(of_first.clone()));
+        assert!(of_first != of_second, "they are in different sessions");
+    });
+}
+
+#[test]
 fn a_spawned_task_has_the_context_that_it_was_given() {
     within(async {
         let coordinator = Server::coordinator();

@@ -212,3 +212,25 @@ async fn requests_that_wait_for_records_at_the_same_time_get_their_own_answers()
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_coordinator_that_is_closed_waits_for_its_records_and_answers_nobody_any_more() {
+    within(async {
+        let (allow, allowed) = channel();
+        let records = MemoryRecords::default();
+        let held = Held { records: records.clone(), allowed: Arc::new(Mutex::new(allowed)) };
+        let mut site = Site::start(builder().records(held)).await;
+        let (coordinator, clone) = (site.coordinator.clone(), site.coordinator.clone());
+        let waiting = tokio::spawn(async move { site.spawn(&json!({})).await });
+        while clone.live_sessions() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let closing = tokio::spawn(coordinator.close());
+        assert_eq!(waiting.await.unwrap().status, 503);
+        assert!(!closing.is_finished() && records.count() == 0, "its record is not written yet");
+        allow.send(()).unwrap();
+        closing.await.unwrap();
+        assert_eq!(records.count(), 1);
+    })
+    .await;
+}
