@@ -107,6 +107,7 @@ fn a_bus_logs_in_without_tls_only_where_nobody_demands_it() {
             ("nats", "", None, CLEAR),
             ("nats", "", trusting(), CLEAR),
             ("nats", offered, None, CLEAR),
+            ("nats", offered, trusting(), CLEAR),
             ("nats", required, trusting(), TLS),
             ("tls", required, trusting(), TLS),
             ("tls", offered, trusting(), TLS),

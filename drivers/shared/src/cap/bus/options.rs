@@ -36,8 +36,8 @@ pub struct NatsOptions {
     /// A durable stream for submitted jobs and their results, for the bus of a router (tokio only). Default: none, and what
     /// is published while no router is connected is lost until it is sent again.
     pub jetstream: Option<JetStreamOptions>,
-    /// The authorities that are trusted and the certificate that is presented. Default: `None`, the authorities of the
-    /// system.
+    /// The authorities that are trusted and the certificate that is presented, for a connection that uses TLS: one by
+    /// `tls://`, or to a server that requires it. Default: `None`, the authorities of the system.
     #[cfg(feature = "tls")]
     pub tls: Option<ClientTls>,
     /// The limit for one attempt: from the connection by TCP to the answer to the login. Default: 5 s.

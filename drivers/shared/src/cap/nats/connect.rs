@@ -93,7 +93,7 @@ impl<D: Driver> Connector<D> {
         if server.tls && !info.tls_required && !info.tls_available {
             return Err(NatsError::NoTls(attempt.server));
         }
-        if server.tls || info.tls_required || self.wants_tls(&info) {
+        if server.tls || info.tls_required {
             attempt = self.start_tls(attempt, &server.host).await?;
         }
         if attempt.link.login(clock.now()).is_err() {
@@ -111,12 +111,6 @@ impl<D: Driver> Connector<D> {
         }
     }
 
-    /// Returns whether to use TLS although neither the URL nor the server demands it.
-    #[cfg(feature = "tls")]
-    fn wants_tls(&self, info: &NatsInfo) -> bool {
-        info.tls_available && self.options.tls.is_some()
-    }
-
     #[cfg(feature = "tls")]
     async fn start_tls(&self, mut attempt: Attempt, host: &str) -> Result<Attempt, NatsError> {
         attempt.link.start_tls();
@@ -132,12 +126,6 @@ impl<D: Driver> Connector<D> {
             Ok(stream) => Ok(Attempt { stream, link, server }),
             Err(error) => Err(unreachable(server, &error)),
         }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_self, reason = "it has the shape that it has with TLS")]
-    fn wants_tls(&self, _info: &NatsInfo) -> bool {
-        false
     }
 
     #[cfg(not(feature = "tls"))]
