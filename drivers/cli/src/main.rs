@@ -33,7 +33,11 @@ use commands::{
 };
 use error::Error;
 use exit::Exit;
+use mimalloc::MiMalloc;
 use output::terminal;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -14,11 +14,15 @@ use std::thread;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use nuncio_core::arcp::shard_of;
 use nuncio_examples::bench::{Talker, answer, median, per_second};
 use nuncio_tokio::arcp::{Failure, JobContext, Level, Server};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 

@@ -20,9 +20,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use serde_json::json;
 
 use self::side::{Round, Side};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures jobs of CAP, and compares them with async-nats alone and with the Python SDK
 #[derive(Debug, Parser)]

@@ -16,7 +16,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use nuncio_examples::bench::{Talker, median};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures contexts and sessions of Caracal, and compares them with those of the Python SDK
 #[derive(Debug, Parser)]
