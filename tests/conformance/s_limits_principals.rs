@@ -235,6 +235,8 @@ fn limit_failed_logins_per_minute() {
     }
     // Whatever the token, the address has to wait.
     assert_limit(&attempt(&mut w, "192.0.2.1", "tok-alice"), "failed_logins_per_minute", 2);
+    let refused = w.open_from("192.0.2.1");
+    assert_eq!(w.closed(refused), Some(4429), "before the upgrade the driver answers by this code");
     assert_eq!(attempt(&mut w, "192.0.2.2", "tok-alice").kind(), "session.welcome");
     w.advance(30 * SECOND);
     assert_eq!(attempt(&mut w, "192.0.2.1", "tok-alice").kind(), "session.welcome");

@@ -196,7 +196,11 @@ pub(crate) fn of_web_server(status: u16) -> &'static str {
         401 | 403 | 407 => {
             ", so it refuses this client; check the URL and the token, and if the server is a proxy, what it asks of clients"
         }
-        408 | 425 | 429 | 500.. => {
+        429 => {
+            ", so it has refused too many tokens or requests from this address; wait a minute, and try again with a token \
+             that is valid"
+        }
+        408 | 425 | 500.. => {
             ", so it cannot serve this client now; if it is a proxy, check that the runtime behind it is running; then try \
              again"
         }

@@ -25,6 +25,9 @@ pub enum Refusal {
     Method,
     /// 408: the request did not arrive in time. The driver decides this, with [`Link::refuse`](crate::Link::refuse).
     Slow,
+    /// 429: too many tokens from the address of the client were refused. The driver decides this, with
+    /// [`Link::refuse`](crate::Link::refuse).
+    TooManyLogins,
     /// 426: the request is plain HTTP, or HTTP/1.0.
     NoUpgrade,
     /// 426: the request is not for version 13 of the WebSocket protocol.
@@ -46,6 +49,7 @@ impl Refusal {
             Self::Method => 405,
             Self::Slow => 408,
             Self::NoUpgrade | Self::Version => 426,
+            Self::TooManyLogins => 429,
             Self::HeadTooLong => 431,
             Self::Busy => 503,
         }
@@ -71,6 +75,9 @@ impl Refusal {
             Self::Path => "nothing is served at this path; check the path in the client's URL",
             Self::Method => "only GET requests are upgraded to WebSocket",
             Self::Slow => "the request did not arrive in time; send it at once after connecting",
+            Self::TooManyLogins => {
+                "too many tokens from this address were refused; wait a minute, and try again with a token that is valid"
+            }
             Self::NoUpgrade => "this is a WebSocket endpoint; connect with a ws:// or wss:// client",
             Self::Version => "only version 13 of the WebSocket protocol is spoken here",
             Self::HeadTooLong => "the request's header is too long; send fewer or shorter header fields",
@@ -97,6 +104,9 @@ impl Refusal {
             Self::Version => {
                 headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
                 headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
+            Self::TooManyLogins => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
             }
             Self::Malformed
             | Self::Host

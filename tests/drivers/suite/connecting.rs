@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nuncio_shared::arcp::{
-    ClientBuildError, ClientOptions, CloseReason, ConnectError, ErrorCode, Reconnect, SessionEnd, Submit, Transport,
+    ClientBuildError, ClientOptions, CloseReason, Config, ConnectError, ErrorCode, Reconnect, SessionEnd, Submit,
+    Transport,
 };
 use smol::io::AsyncReadExt as _;
+use smol::net::TcpStream;
 use smol::net::unix::UnixStream;
 
 use super::client::Client;
@@ -66,6 +68,24 @@ fn a_first_connection_is_tried_no_longer_than_the_policy_says() {
         let briefly = quick().connect_within(Duration::from_millis(20));
         let error = Client::over(connector, "t").reconnect(briefly).connect().await.unwrap_err();
         assert!(matches!(error, ClientBuildError::Session(SessionEnd::Unreachable { .. })), "{error}");
+    });
+}
+
+/// Asks for a connection from an address that has to wait, without a request for an upgrade.
+#[test]
+fn after_too_many_refused_tokens_a_connection_is_told_to_wait() {
+    within(async {
+        let config = Config::default().with(|config| config.limits.failed_logins_per_minute = Some(1));
+        let server = builder().config(config).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let client = Client::builder(&listening.url(), "wrong").unwrap().reconnect(Reconnect::never());
+        let error = client.connect().await.unwrap_err();
+        assert_eq!(error.fault().unwrap().known(), Some(ErrorCode::Unauthenticated));
+
+        let mut stream = TcpStream::connect(listening.address()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("too many tokens"), "{answer}");
     });
 }
 

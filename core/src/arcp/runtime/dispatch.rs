@@ -13,6 +13,7 @@ use super::conns::ungreeted::Surplus;
 use super::host::{ConnId, SessionKey, Via};
 use super::sessions::session::Session;
 use super::work;
+use crate::arcp::wire::close;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope::{self, Envelope, Salvage};
 use crate::arcp::wire::error::Fault;
@@ -63,7 +64,7 @@ impl Runtime {
             this.conns.await_hello(conn, now.plus(this.config.hello_timeout), &mut this.timers);
             if let Some(times) = this.conns.too_many_failed(conn, now, &this.config.limits) {
                 this.refuse(conn, None, &Fault::limit("failed_logins_per_minute", u64::from(times)));
-                this.end_connection(conn, 1008, "too many tokens were refused");
+                this.end_connection(conn, close::TOO_MANY_LOGINS, "too many tokens were refused");
             } else if let Some(surplus) = this.conns.surplus(conn, &this.config.limits) {
                 this.displace(surplus);
             }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use futures_lite::AsyncWrite;
 use futures_lite::future::poll_fn;
+use nuncio_core::arcp::wire::close;
 use nuncio_link::{Link, Refusal, code};
 
 use super::Io;
@@ -140,8 +141,13 @@ impl<P: Port, W: AsyncWrite + Unpin + Send> Output<P, W> {
                 link.send(&frame);
             }
             if let Some((code, reason)) = orders.close {
-                // A handshake that is still going on has run into the deadline of the hello, or the server is full.
-                link.refuse(if code == code::POLICY { Refusal::Slow } else { Refusal::Busy });
+                // For a handshake that is still going on.
+                link.refuse(match code {
+                    close::TOO_MANY_LOGINS => Refusal::TooManyLogins,
+                    // The deadline of the hello has passed.
+                    code::POLICY => Refusal::Slow,
+                    _ => Refusal::Busy,
+                });
                 link.close(code, reason);
                 self.pipe.readable.notify();
             }

@@ -27,7 +27,8 @@ pub(super) struct Request {
     #[arg(long, value_name = "JSON|@FILE", value_parser = lease)]
     #[arg(help = LEASE)]
     lease: Option<Document>,
-    /// Let the lease expire after this time, such as 90s, 10m or 1h30m. The job ends with it [default: never]
+    /// Let the lease expire after this time, such as 90s, 10m or 1h30m. From then on, every operation is refused. The runtime ends
+    /// the job if it has not ended by itself within a grace (1s in Nuncio) [default: never]
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     expires_in: Option<Duration>,
     /// Amount the job may spend, such as USD:5. Repeat it for other currencies [default: no budget]
