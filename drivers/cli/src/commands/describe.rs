@@ -1,17 +1,17 @@
 //! `nuncio describe`.
 
 use std::io::{self, Write as _};
-use std::pin::pin;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use futures_lite::StreamExt as _;
-use futures_lite::future::poll_once;
 use nuncio_tokio::arcp::{
     Client, ClientError, Credential, EventKind, JobEvent, JobId, JobRow, Json, ListQuery, Outcome, Product, SessionId,
     Subscribe, Subscribed, Subscription, Update,
 };
 use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
 
 use super::find;
 use super::listing::until_interrupted;
@@ -23,6 +23,10 @@ use crate::text::{json, sanitize};
 
 /// How many of the last events of a session are read to find the progress of a job.
 const RECENT: u64 = 1_000;
+/// How long they are read at most.
+const LATEST: Duration = Duration::from_secs(1);
+/// After such a pause between two of them, there are no more.
+const PAUSE: Duration = Duration::from_millis(200);
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -64,9 +68,10 @@ pub(crate) async fn run(options: Options) -> Exit {
 async fn describe(options: &Options) -> Result<(), Error> {
     let client = options.connection.connect().await?;
     let job_id = find::job(&client, &options.job).await?;
-    let mut subscription = client.subscribe(&job_id, recent(&client, &job_id).await?).await?;
-    let query = ListQuery::default();
-    let (rows, progress) = last_progress(&mut subscription, find::all(&client, &query)).await?;
+    let recent = recent(&client, &job_id).await?;
+    let is_running = recent.history;
+    let mut subscription = client.subscribe(&job_id, recent).await?;
+    let rows = find::all(&client, &ListQuery::default()).await?;
     let row = rows.iter().find(|row| row.job_id == *subscription.job_id());
     let info = subscription.info().clone();
     let is_live = matches!(info.current_status.as_deref(), None | Some("pending" | "running"));
@@ -74,7 +79,7 @@ async fn describe(options: &Options) -> Result<(), Error> {
     let outcome = if is_live { None } else { Some(subscription.outcome().await.map_err(ClientError::Ended)?) };
     let children = rows.iter().filter(|row| row.parent_job_id.as_ref() == Some(&info.job_id));
     let questions = if is_live { questions(&client, &job_id).await? } else { Vec::new() };
-    let progress = progress.filter(|_| is_live);
+    let progress = if is_live && is_running { last_progress(&mut subscription).await } else { None };
     let description = Description {
         progress: progress.as_ref().and_then(|event| event.body.parse().ok()),
         progress_at: progress.as_ref().map(JobEvent::ts),
@@ -95,32 +100,20 @@ async fn recent(client: &Client, job_id: &str) -> Result<Subscribe, Error> {
     })
 }
 
-/// Reads the past events of a job. They have come once the runtime has answered a later request. Returns the answer, and the
-/// last progress that the job has reported.
-async fn last_progress<T>(
-    subscription: &mut Subscription,
-    request: impl Future<Output = Result<T, Error>>,
-) -> Result<(T, Option<JobEvent>), Error> {
-    let mut request = pin!(request);
-    let mut progress = None;
-    let mut note = |update: Update| match update {
-        Update::Event(event) if event.kind == EventKind::Progress => progress = Some(event),
-        _ => {}
-    };
-    let answer = loop {
-        tokio::select! {
-            biased;
-            answer = &mut request => break answer?,
-            Some(Ok(update)) = subscription.next() => note(update),
-        }
-    };
-    for _ in 0..RECENT {
-        match poll_once(subscription.next()).await {
-            Some(Some(Ok(update))) => note(update),
-            _ => break,
+/// Reads the past events of a job, and returns the last progress that it has reported.
+///
+/// No frame says where the past ends. A runtime sends it without pauses, if it does not have to read it from a file first.
+async fn last_progress(subscription: &mut Subscription) -> Option<JobEvent> {
+    let latest = Instant::now() + LATEST;
+    let (mut progress, mut patience) = (None, LATEST);
+    while let Ok(Some(Ok(update))) = timeout_at(latest.min(Instant::now() + patience), subscription.next()).await {
+        patience = PAUSE;
+        match update {
+            Update::Event(event) if event.kind == EventKind::Progress => progress = Some(event),
+            _ => {}
         }
     }
-    Ok((answer, progress))
+    progress
 }
 
 /// Returns the open questions of a job; none if the runtime has no questions at all.
