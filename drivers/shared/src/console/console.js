@@ -81,6 +81,15 @@ const HELLO_TIMEOUT = 15_000;
 const BACKOFF = [250, 500, 1000, 2000, 4000, 8000];
 // Another connection has resumed the session (core/docs/arcp.md, §6.3).
 const TAKEN_OVER = 4409;
+// The digits of a ULID.
+const BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** Returns so many digits of a number, of which the first are zeros if it is small. */
+function base32(number, digits) {
+  let text = "";
+  for (let rest = number; text.length < digits; rest = Math.floor(rest / 32)) text = BASE32[rest % 32] + text;
+  return text;
+}
 
 /**
  * A session with a runtime, over as many connections as it takes. Methods are told what has happened and when, in
@@ -121,7 +130,7 @@ export class Session {
   constructor(token, random) {
     this.#token = token;
     this.#random = random;
-    this.prefix = Math.floor(random() * 2 ** 48).toString(36);
+    this.prefix = base32(Math.floor(random() * 2 ** 50), 10);
   }
 
   get state() { return this.#state; }
@@ -235,7 +244,8 @@ export class Session {
 
   // No SDK that runtimes recognise by its ids has ids of this form, so frames come in the specification's own.
   #send(now, type, payload) {
-    const id = `web-${this.prefix}-${this.#next++}`;
+    // A ULID: there are runtimes that refuse any other id.
+    const id = base32(now, 10) + this.prefix + base32(this.#next++, 6);
     this.#said = now;
     this.#out.push({ do: "send", text: JSON.stringify({ arcp: "1.1", id, type, payload, job_id: payload.job_id }) });
     return id;

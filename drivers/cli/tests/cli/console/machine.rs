@@ -46,6 +46,23 @@ fn run(script: &str) -> Value {
     ))
 }
 
+/// The Python SDK's runtime refuses a frame with another id.
+#[test]
+fn the_ids_of_frames_are_ulids_and_each_is_another() {
+    let ids = run("const s = open();
+        s.start(1764532800000); s.opened(1764532800000); s.welcome(1764532800001);
+        for (let n = 0; n < 40; n++) s.request(1764532800002 + n, 'session.list_jobs', {});
+        return s.sent().map((frame) => frame.id)");
+    let ids: Vec<&str> = ids.as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    for id in &ids {
+        let is_digit = |digit: char| "0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(digit);
+        assert!(id.len() == 26 && id.chars().all(is_digit), "{id}");
+        // The time is in the first ten digits.
+        assert_eq!(&id[..8], "01KBB5KJ");
+    }
+    assert!(ids.len() >= 41 && ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+}
+
 #[test]
 fn a_lost_connection_is_resumed_where_it_was() {
     let told = run("const s = start(0);
