@@ -1,10 +1,11 @@
 //! A coordinator on HTTP/1.1, with hyper.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -18,7 +19,6 @@ use nuncio_shared::caracal::{HttpRequest, Reply};
 use nuncio_shared::io::{Address, CancellationToken, Complaints, Sanitized, reachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 #[cfg(feature = "tls")]
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
@@ -31,7 +31,8 @@ use crate::IdleLimit;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HttpLimits {
-    /// Connections at the same time; others wait. Default: 1024.
+    /// Connections at the same time. Another one ends the oldest on which no request is under way, and waits if there is none.
+    /// Default: 1024.
     pub connections: usize,
     /// Bytes of the head of a request, at least 8 KiB. Default: 32 KiB.
     pub head_bytes: usize,
@@ -199,38 +200,66 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
 async fn accept(listener: TcpListener, serving: Arc<Serving>) {
-    let free = Arc::new(Semaphore::new(serving.limits.connections));
     let mut connections = JoinSet::new();
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&free).acquire_owned().await;
-            (listener.accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
-            accepted = accepted => accepted,
+    let mut complaints = Complaints::new(1);
+    let mut open: VecDeque<Weak<Connection>> = VecDeque::new();
+    'accepting: loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             // Those that have ended are forgotten.
             Some(_) = connections.join_next() => continue,
             () = serving.stop.cancelled() => break,
         };
-        match accepted {
-            Ok((socket, peer)) => {
-                let serving = Arc::clone(&serving);
-                connections.spawn(async move {
-                    connected(socket, peer, serving).await;
-                    drop(permit);
-                });
-            }
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
-                warn!(error = %Sanitized(&error), "a connection cannot be accepted");
+                if let Some(missed) = complaints.next() {
+                    warn!(error = %Sanitized(&error), missed, "a connection could not be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        while connections.len() >= serving.limits.connections.max(1) {
+            displace(&mut open);
+            tokio::select! {
+                _ = connections.join_next() => {}
+                () = serving.stop.cancelled() => break 'accepting,
             }
         }
+        let connection = Arc::new(Connection::default());
+        open.retain(|connection| connection.strong_count() > 0);
+        open.push_back(Arc::downgrade(&connection));
+        connections.spawn(connected(socket, peer, Arc::clone(&serving), connection));
     }
     drop(listener);
+    for connection in open.iter().filter_map(Weak::upgrade) {
+        connection.stop.cancel();
+    }
     while connections.join_next().await.is_some() {}
 }
 
-async fn connected(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>) {
+/// A connection that is served.
+#[derive(Default)]
+struct Connection {
+    /// Ends it, after the request that is under way.
+    stop: CancellationToken,
+    /// Whether a request is under way.
+    is_asked: AtomicBool,
+}
+
+/// Ends the oldest connection on which no request is under way, which may be one of a peer that never sends any.
+fn displace(open: &mut VecDeque<Weak<Connection>>) {
+    let is_idle = |connection: &Weak<Connection>| {
+        connection.upgrade().is_some_and(|connection| !connection.is_asked.load(Ordering::Relaxed))
+    };
+    let oldest = open.iter().position(is_idle).and_then(|at| open.remove(at));
+    if let Some(oldest) = oldest.and_then(|oldest| oldest.upgrade()) {
+        oldest.stop.cancel();
+    }
+}
+
+async fn connected(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>, connection: Arc<Connection>) {
     // Without the option, answers are delayed and nothing else goes wrong.
     drop(socket.set_nodelay(true));
     let socket = IdleLimit::new(socket, serving.limits.idle(), std::future::pending());
@@ -239,30 +268,33 @@ async fn connected(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>) {
         let shaken = tokio::time::timeout(serving.limits.handshake_timeout, tls.shake_hands(crate::stream(socket)));
         let shaken = tokio::select! {
             shaken = shaken => shaken,
-            () = serving.stop.cancelled() => return,
+            () = connection.stop.cancelled() => return,
         };
         return match shaken {
-            Ok(Ok((stream, _))) => serve(stream.compat(), peer, serving).await,
+            Ok(Ok((stream, _))) => serve(stream.compat(), peer, serving, connection).await,
             Ok(Err(error)) => debug!(error = %Sanitized(&error), "a connection has no TLS"),
             Err(_) => debug!("a connection has no TLS in time"),
         };
     }
-    serve(socket, peer, serving).await;
+    serve(socket, peer, serving, connection).await;
 }
 
-async fn serve(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr, serving: Arc<Serving>) {
-    let stop = serving.stop.clone();
+async fn serve(
+    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    serving: Arc<Serving>,
+    served: Arc<Connection>,
+) {
     let limits = serving.limits;
-    let is_asked = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&is_asked);
+    let asked = Arc::clone(&served);
     let service = service_fn(move |request: Request<Incoming>| {
         let (serving, asked) = (Arc::clone(&serving), Arc::clone(&asked));
         async move {
-            asked.store(true, Ordering::Relaxed);
+            asked.is_asked.store(true, Ordering::Relaxed);
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let response = serving.respond(request).await;
             serving.log(peer, method.as_str(), &path, response.status());
-            asked.store(false, Ordering::Relaxed);
+            asked.is_asked.store(false, Ordering::Relaxed);
             Ok::<_, std::convert::Infallible>(response)
         }
     });
@@ -274,11 +306,11 @@ async fn serve(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, pee
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = stop.cancelled() => {
+        () = served.stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             match tokio::time::timeout(STOP_GRACE, &mut connection).await {
                 Ok(ended) => ended,
-                Err(_) if is_asked.load(Ordering::Relaxed) => connection.await,
+                Err(_) if served.is_asked.load(Ordering::Relaxed) => connection.await,
                 // It may never get a request.
                 Err(_) => return,
             }

@@ -112,6 +112,30 @@ async fn a_connection_waits_for_one_that_ends() {
     .await;
 }
 
+/// The peers of all places send nothing, or not all of a head.
+#[tokio::test]
+async fn a_connection_takes_the_place_of_the_oldest_that_asks_for_nothing() {
+    within(async {
+        let mut limits = HttpLimits::default();
+        limits.connections = 2;
+        let site = Site::with(builder(), limits).await;
+        drop(site.http);
+        let address = site.server.address();
+        let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
+        half.write_all(b"GET /health HTTP/1.1\r\nhost").await.unwrap();
+        let mut first = Http::connect(address).await;
+        assert_eq!(first.ask("GET", "/health", &[], "").await.status, 200);
+        let mut second = Http::connect(address).await;
+        assert_eq!(second.ask("GET", "/health", &[], "").await.status, 200);
+        for ended in [&mut silent, &mut half] {
+            tokio::io::AsyncReadExt::read_to_end(ended, &mut Vec::new()).await.unwrap();
+        }
+        assert_eq!(first.ask("GET", "/health", &[], "").await.status, 200, "the newer ones stay");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_stop_does_not_wait_for_requests_that_may_never_come() {
     within(async {

@@ -20,7 +20,7 @@ use self::site::Site;
 use super::{MemoryBus, MemoryStore};
 use crate::io::clock::{Clock, sleep};
 use crate::io::sync::CancellationToken;
-use crate::io::{Accept, Address, BoxFuture, Driver, Sanitized, Stream};
+use crate::io::{Accept, Address, BoxFuture, Complaints, Driver, Sanitized, Stream};
 
 /// A bus and a blob store in memory for other processes of this machine, over the protocols of NATS and Redis: for
 /// development, demonstrations and tests.
@@ -157,18 +157,21 @@ fn accept<A: Accept>(site: &Arc<Site>, socket: A, serve: Serve) {
     site.io.spawn(Box::pin(async move {
         let site = shared;
         let accepting = async {
+            let mut complaints = Complaints::new(1);
             loop {
                 let stream = match socket.accept().await {
                     Ok((stream, _)) => stream,
                     Err(error) => {
-                        warn!(error = %Sanitized(&error), "a connection could not be accepted");
+                        if let Some(missed) = complaints.next() {
+                            warn!(error = %Sanitized(&error), missed, "a connection could not be accepted");
+                        }
                         sleep(&*site.io, PAUSE).await;
                         continue;
                     }
                 };
                 let is_refused = open.fetch_add(1, Ordering::SeqCst) >= site.limits.connections;
-                if is_refused {
-                    warn!(max = site.limits.connections, "a connection is refused, because there are too many");
+                if let Some(missed) = is_refused.then(|| complaints.next()).flatten() {
+                    warn!(max = site.limits.connections, missed, "a connection is refused, because there are too many");
                 }
                 let (closing, open) = (site.closing.clone(), Arc::clone(&open));
                 let served = serve(Arc::clone(&site), stream, is_refused);
