@@ -6,6 +6,7 @@
 mod arguments;
 mod commands;
 mod connection;
+mod descriptors;
 mod detached;
 mod document;
 mod error;

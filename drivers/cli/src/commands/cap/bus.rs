@@ -3,6 +3,7 @@
 use clap::Args;
 use nuncio_tokio::cap::{MemoryBus, MemoryServer, MemoryStore};
 
+use crate::descriptors;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::logging::LogOptions;
@@ -44,6 +45,7 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut termination = Termination::listen().map_err(Error::System)?;
+    descriptors::raise_limit();
     let (nats, redis) = (options.listen.as_str(), options.listen_redis.as_str());
     let server = MemoryServer::start(&MemoryBus::new(), &MemoryStore::new(), nats, redis).await;
     let server = server.map_err(|error| match error.kind() {

@@ -7,6 +7,7 @@ use nuncio_tokio::auth::{Identity, ServerTls};
 use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, Enforcement, Generation, HttpLimits, SqliteRecords};
 
 use super::applications::Applications;
+use crate::descriptors;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::logging::LogOptions;
@@ -108,6 +109,7 @@ impl Mode {
 
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut termination = Termination::listen().map_err(Error::System)?;
+    descriptors::raise_limit();
     let usage = |error: &dyn std::fmt::Display| Error::Usage(error.to_string());
     let tls = options.tls()?;
     let (scheme, is_tls) = if tls.is_some() { ("https", true) } else { ("http", false) };

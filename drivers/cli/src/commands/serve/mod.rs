@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use nuncio_tokio::arcp::{BuildError, ListenOptions, Listening, Shutdown};
 
+use crate::descriptors;
 use crate::exit::Exit;
 use crate::logging;
 use crate::signals::{Signalled, Termination};
@@ -68,9 +69,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let check_only = options.check;
     let settings = Settings::new(options)?;
     logging::install_for_server(settings.logs);
-    if let Err(error) = nuncio_tokio::io::raise_descriptor_limit() {
-        eprint_line(&format!("nuncio: warning: the limit of open files cannot be raised: {error}"));
-    }
+    descriptors::raise_limit();
     let addresses = match &settings.listen {
         Some(address) => resolve(address, "--listen", &settings).await?,
         None => Vec::new(),

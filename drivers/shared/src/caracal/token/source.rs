@@ -183,7 +183,7 @@ impl TokenSource {
                     resources: resources.clone(),
                     ttl: *ttl,
                 };
-                Prepared::Exchange(Endpoint::parse(service)?, exchange)
+                Prepared::Exchange(Box::new((Endpoint::parse(service)?, exchange)))
             }
         })
     }
@@ -204,14 +204,14 @@ impl fmt::Debug for TokenSource {
 pub(crate) enum Prepared {
     Fixed(BearerToken),
     Function(Arc<Supply>),
-    Exchange(Endpoint, TokenExchange),
+    Exchange(Box<(Endpoint, TokenExchange)>),
 }
 
 impl Prepared {
     /// Returns the URL of the token service, if there is one.
     pub(crate) fn service(&self) -> Option<&Endpoint> {
         match self {
-            Prepared::Exchange(service, _) => Some(service),
+            Prepared::Exchange(exchange) => Some(&exchange.0),
             Prepared::Fixed(_) | Prepared::Function(_) => None,
         }
     }
@@ -233,7 +233,8 @@ impl Prepared {
                 let expires_at = token.expires_at();
                 Ok((token, expires_at))
             }
-            Prepared::Exchange(service, exchange) => {
+            Prepared::Exchange(exchange) => {
+                let (service, exchange) = &**exchange;
                 let request = to_http(service, &exchange.request()).map_err(TokenFault::Service)?;
                 let response = http.exchange(&request).await.map_err(TokenFault::Service)?;
                 let issued = IssuedToken::read(response.status().as_u16(), response.body(), wall());
