@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::detached::Kept;
 use crate::error::Error;
-use crate::output::{FollowedJob, Printer};
+use crate::output::{FollowedJob, Printer, reported};
 use crate::prompts::Prompts;
 use crate::signals::Interrupts;
 
@@ -74,14 +74,7 @@ pub(crate) async fn follow<I: Unpin>(
             }
             () = giving_up.due() => return Err(Error::NotCancelled(PATIENCE)),
             Some(event) = session.next() => {
-                giving_up.session(&event);
-                // The token that was saved is of no use after a resume.
-                if let (SessionEvent::Live(_), Some(kept)) = (&event, following.kept)
-                    && let Err(error) = kept.hold()
-                {
-                    printer.message(&format!("nuncio: the session cannot be saved: {error}")).await;
-                }
-                printer.session(&event).await?;
+                changed(&event, &mut giving_up, following.kept, printer).await?;
             }
             waits = answered(&mut following.waits) => {
                 following.waits = None;
@@ -89,7 +82,12 @@ pub(crate) async fn follow<I: Unpin>(
                     printer.note("the job waits until its agent has a free slot").await;
                 }
             }
-            step = family.next() => match step {
+            step = family.next() => {
+                // The session was resumed before these events came.
+                while let Some(event) = reported(session).await {
+                    changed(&event, &mut giving_up, following.kept, printer).await?;
+                }
+                match step {
                 Step::Update(job, Update::Event(event)) => {
                     following.waits = None;
                     following.prompts.event(&job, &event);
@@ -114,7 +112,8 @@ pub(crate) async fn follow<I: Unpin>(
                     }
                 }
                 Step::Over => break,
-            },
+                }
+            }
             line = following.prompts.next() => following.prompts.act(line, printer).await,
         }
     }
@@ -130,6 +129,23 @@ pub(crate) async fn follow<I: Unpin>(
         }
         Product::Streamed { .. } | Product::None | Product::Inline(_) | Product::Unknown => Ok(outcome),
     }
+}
+
+/// Prints a change of the connection, and saves a session that was resumed.
+async fn changed(
+    event: &SessionEvent,
+    giving_up: &mut GivingUp,
+    kept: Option<&Kept<'_>>,
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    giving_up.session(event);
+    // The token that was saved is of no use after a resume.
+    if let (SessionEvent::Live(_), Some(kept)) = (event, kept)
+        && let Err(error) = kept.hold()
+    {
+        printer.message(&format!("nuncio: the session cannot be saved: {error}")).await;
+    }
+    printer.session(event).await
 }
 
 /// When a command whose job is to be cancelled leaves it, because the runtime does not answer.

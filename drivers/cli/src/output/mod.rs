@@ -8,6 +8,7 @@
 //! ```
 
 mod bars;
+mod changes;
 mod human;
 mod job;
 mod json;
@@ -35,6 +36,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::{eprint_line, eprint_styled, sanitize};
 use bars::Bars;
+pub(crate) use changes::{Changes, reported};
 pub(crate) use human::progress;
 pub(crate) use job::FollowedJob;
 use json::Line;

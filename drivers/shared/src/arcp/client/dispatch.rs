@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) link: LinkState,
     /// Why the session has ended, once it has.
     pub(super) end: Option<SessionEnd>,
+    /// Requests that failed in this dispatch because the client was closed.
+    unanswered: Vec<Failed>,
     ledger: Ledger,
     /// The deadline that the timer waits for.
     armed: Time,
@@ -57,6 +59,7 @@ impl State {
             cancels: HashMap::new(),
             link: LinkState::default(),
             end: None,
+            unanswered: Vec::new(),
             ledger: Ledger::default(),
             armed: Time::MAX,
         }
@@ -135,6 +138,10 @@ impl State {
                 }
             }
         }
+        for request in std::mem::take(&mut self.unanswered) {
+            let end = self.end.clone().map(ClientError::Ended);
+            self.failed(request, end.unwrap_or(ClientError::Failed(RequestFailure::Closed)), actions);
+        }
     }
 
     /// Applies an event to the tables, and queues everything else as an action for when the lock is released. That
@@ -192,14 +199,18 @@ impl State {
             ClientEvent::Answered { request, answered } => reply(self.answers.remove(&request), Ok(*answered)),
             ClientEvent::Questions { request, page } => reply(self.questions.remove(&request), Ok(*page)),
             ClientEvent::Status { request, status } => reply(self.statuses.remove(&request), Ok(*status)),
+            // Why the client was closed comes last.
+            ClientEvent::RequestFailed { request, why } if matches!(*why, RequestFailure::Closed) => {
+                self.unanswered.push(request);
+            }
             ClientEvent::RequestFailed { request, why } => self.failed(request, ClientError::Failed(*why), actions),
             ClientEvent::Welcome(welcome) => {
                 self.link.welcomed(welcome.resume_window_sec.map(Duration::from_secs));
                 let welcome: Arc<Welcome> = welcome.into();
+                actions.announce(SessionEvent::Live(Arc::clone(&welcome)));
                 actions.push(move |host| {
                     let (session, runtime) = (&welcome.session_id, &welcome.runtime_name);
                     info!(session = session.as_str(), resumed = welcome.resumed, runtime, "the session is live");
-                    host.announce(SessionEvent::Live(Arc::clone(&welcome)));
                     // After the event: a caller that has waited for the first welcome and then listens does not receive
                     // it again.
                     host.welcomed(welcome);
@@ -211,19 +222,19 @@ impl State {
                     _ => None,
                 };
                 self.link.lost(now, refused);
-                actions.push(move |host| {
-                    warn!(reason = %Sanitized(&reason), "the connection is lost");
-                    host.announce(SessionEvent::Lost(reason));
+                actions.announce(SessionEvent::Lost(reason.clone()));
+                actions.push(move |_| warn!(reason = %Sanitized(&reason), "the connection is lost"));
+            }
+            ClientEvent::Notice(fault) => {
+                actions.announce(SessionEvent::Notice((*fault).clone()));
+                actions.push(move |_| {
+                    warn!(fault = %Sanitized(&fault), "the runtime has reported a fault that belongs to no request");
                 });
             }
-            ClientEvent::Notice(fault) => actions.push(move |host| {
-                warn!(fault = %Sanitized(&fault), "the runtime has reported a fault that belongs to no request");
-                host.announce(SessionEvent::Notice(*fault));
-            }),
-            ClientEvent::Gap { from, to } => actions.push(move |host| {
-                warn!(from, to, "events are lost");
-                host.announce(SessionEvent::Gap { from, to });
-            }),
+            ClientEvent::Gap { from, to } => {
+                actions.announce(SessionEvent::Gap { from, to });
+                actions.push(move |_| warn!(from, to, "events are lost"));
+            }
             ClientEvent::Closed(reason) => self.finish(SessionEnd::Closed(*reason), actions),
         }
         false
