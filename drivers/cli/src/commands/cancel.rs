@@ -1,6 +1,7 @@
 //! `nuncio cancel`.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,7 +19,7 @@ use crate::connection::Connection;
 use crate::detached::{self, Saved};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, Changes};
 use crate::text::eprint_line;
 use crate::time::HumanDuration;
 
@@ -43,6 +44,11 @@ Exit codes:
   5    the runtime refused the token, or this session may not cancel the job
   6    the runtime is unreachable, or the session is lost
   130  left by Ctrl-C before the job's end";
+
+/// How long a job may take to end before the command says what it waits for.
+const SILENCE: Duration = Duration::from_secs(2);
+const WAITS: &str =
+    "the runtime has told the agent to stop; waiting for the job to end; `nuncio cancel --no-wait` does not wait";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -167,7 +173,19 @@ async fn finish(options: &Options, client: Client, mut job: Subscription) -> Res
         client.close().await;
         return Ok(Exit::Success);
     }
-    let outcome = job.outcome().await.map_err(ClientError::Ended)?;
+    let mut changes = Changes::of(&client);
+    let outcome = {
+        let mut ended = pin!(changes.during(job.outcome(), || {}));
+        tokio::select! {
+            biased;
+            outcome = &mut ended => outcome,
+            () = tokio::time::sleep(SILENCE) => {
+                eprint_line(WAITS);
+                ended.await
+            }
+        }
+    };
+    let outcome = outcome.map_err(ClientError::Ended)?;
     if let Some(error) = Error::of_unknown_end(&outcome) {
         return Err(error);
     }

@@ -15,7 +15,7 @@ use super::screen::Screen;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, Width, columns, table};
+use crate::output::{self, Changes, Width, columns, table};
 use crate::text::{eprint_line, json};
 use crate::time::{HumanDuration, now, positive_duration};
 
@@ -115,14 +115,17 @@ async fn list(options: &Options) -> Result<(), Error> {
 }
 
 async fn watch(client: &Client, options: &Options, interval: Duration) -> Result<(), Error> {
-    let mut screen = Screen::new(!options.json);
+    let (mut changes, mut screen) = (Changes::of(client), Screen::new(!options.json));
     let status = |job: &JobRow| (job.status.clone(), job.phase.clone());
     let mut statuses = HashMap::new();
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let mut page = options.page(client).await?;
+        let listed = async {
+            ticks.tick().await;
+            options.page(client).await
+        };
+        let mut page = changes.during(listed, || screen.leave()).await?;
         if options.json {
             page.jobs.retain(|job| statuses.get(&job.job_id) != Some(&status(job)));
             statuses.extend(page.jobs.iter().map(|job| (job.job_id.clone(), status(job))));

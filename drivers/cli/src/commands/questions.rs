@@ -15,7 +15,7 @@ use super::listing::{Cursors, Listed, until_interrupted};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, expected, grid, terminal_width};
+use crate::output::{self, Changes, expected, grid, terminal_width};
 use crate::text::{eprint_line, json, sanitize};
 use crate::time::positive_duration;
 
@@ -84,12 +84,15 @@ async fn list(options: &Options) -> Result<(), Error> {
 
 /// Prints each question once, until the task is dropped.
 async fn watch(client: &Client, job: Option<&str>, json: bool, interval: Duration) -> Result<(), Error> {
-    let mut known = BTreeSet::new();
+    let (mut changes, mut known) = (Changes::of(client), BTreeSet::new());
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let mut questions = open(client, job).await?;
+        let listed = async {
+            ticks.tick().await;
+            open(client, job).await
+        };
+        let mut questions = changes.during(listed, || {}).await?;
         let all = questions.iter().map(name).collect();
         questions.retain(|open| !known.contains(&name(open)));
         known = all;

@@ -25,6 +25,13 @@ impl Screen {
         self.redraws
     }
 
+    /// Keeps the lines where they are, because other lines follow them on the terminal: the next lines are drawn below those.
+    pub(super) fn leave(&mut self) {
+        if self.redraws {
+            self.lines.clear();
+        }
+    }
+
     pub(super) fn draw(&mut self, mut lines: Vec<String>) -> io::Result<()> {
         if self.redraws {
             self.fit(&mut lines);

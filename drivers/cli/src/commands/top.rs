@@ -11,7 +11,7 @@ use super::screen::Screen;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, Width, columns, table};
+use crate::output::{self, Changes, Width, columns, table};
 use crate::text::count;
 use crate::time::positive_duration;
 
@@ -47,15 +47,18 @@ pub(crate) async fn run(options: Options) -> Exit {
 
 async fn watch(options: &Options) -> Result<(), Error> {
     let client = options.connection.connect().await?;
-    let mut screen = Screen::new(true);
+    let (mut changes, mut screen) = (Changes::of(&client), Screen::new(true));
     let mut ticks = tokio::time::interval(options.interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let query = ListQuery { status: vec!["pending".into(), "running".into()], ..ListQuery::default() };
-        let mut jobs = find::all(&client, &query).await?;
+        let listed = async {
+            ticks.tick().await;
+            let query = ListQuery { status: vec!["pending".into(), "running".into()], ..ListQuery::default() };
+            Ok::<_, Error>((find::all(&client, &query).await?, questions(&client).await?))
+        };
+        let (mut jobs, open) = changes.during(listed, || screen.leave()).await?;
         jobs.reverse();
-        let mut lines = vec![summary(&jobs, questions(&client).await?)];
+        let mut lines = vec![summary(&jobs, open)];
         let width = if screen.redraws() { columns() } else { Width::Wide };
         lines.extend(table(&jobs, width));
         screen.draw(lines).map_err(Error::stdout)?;

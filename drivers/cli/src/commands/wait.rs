@@ -12,7 +12,7 @@ use super::interrupt::until_interrupted;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, Changes};
 use crate::text::{eprint_line, print_line, sanitize};
 use crate::time::positive_duration;
 
@@ -72,13 +72,13 @@ async fn wait_in_time(options: &Options) -> Result<Exit, Error> {
 
 async fn wait(options: &Options) -> Result<Exit, Error> {
     let client = options.connection.connect().await?;
-    let mut ends = JoinSet::new();
+    let (mut changes, mut ends) = (Changes::of(&client), JoinSet::new());
     for text in &options.jobs {
         let subscription = subscribe(&client, text).await?;
         ends.spawn(end(subscription));
     }
     let mut exit = Exit::Success;
-    while let Some(ended) = ends.join_next().await {
+    while let Some(ended) = changes.during(ends.join_next(), || {}).await {
         let ended = ended.map_err(|error| Error::System(error.into()))??;
         if exit == Exit::Success || ended != Exit::Success && ended.code() < exit.code() {
             exit = ended;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::runtime::{NEWER_TOKEN, Running, Runtime, TOKEN};
@@ -106,6 +107,72 @@ fn a_lost_connection_is_reported_and_restored() {
 }
 
 #[test]
+fn a_command_that_watches_says_that_the_connection_is_lost_and_restored() {
+    let runtime = Runtime::start();
+    let question = r#"[{"prompt":"Send it?"}]"#;
+    let mut asking = runtime.start_command(&["submit", "asks", "--input", question]);
+    let job = asking.accepted();
+    asking.until("x-vendor.nuncio.question");
+    let proxy = Proxy::start(runtime.listening.address());
+    for (arguments, shown) in [
+        (&["top", "--interval", "100ms"][..], "1 running"),
+        (&["jobs", "--watch=100ms"], &*job),
+        (&["jobs", "--watch=100ms", "--json"], &*job),
+        (&["questions", "--watch=100ms"], "Send it?"),
+    ] {
+        let mut running = watching(&proxy, &runtime, arguments);
+        running.read_out(shown);
+        proxy.cut();
+        running.until("connection lost, reconnecting");
+        running.until("connection restored");
+        running.interrupt();
+        assert_eq!(running.end().code, Some(0), "{arguments:?}");
+    }
+    let mut running = watching(&proxy, &runtime, &["wait", &job]);
+    running.until("the job is subscribed to");
+    proxy.cut();
+    running.until("connection lost, reconnecting");
+    running.until("connection restored");
+    running.interrupt();
+    assert_eq!(running.end().code, Some(130));
+}
+
+#[test]
+fn a_command_that_watches_says_that_a_runtime_without_a_journal_was_restarted() {
+    let (runtime, other) = (Runtime::start(), Runtime::start());
+    for arguments in [&["top", "--interval", "100ms"][..], &["jobs", "--watch=100ms", "--all"]] {
+        let proxy = Proxy::start(runtime.listening.address());
+        let mut running = watching(&proxy, &runtime, arguments);
+        running.until("the session is live");
+        proxy.redirect(other.listening.address());
+        proxy.cut();
+        let done = running.end();
+        assert_eq!(done.code, Some(6), "{}", done.stderr);
+        assert!(done.stderr.contains("the runtime no longer has this session"), "{arguments:?}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn what_has_happened_since_a_resume_comes_after_the_line_that_says_so() {
+    let runtime = Runtime::start();
+    let proxy = Proxy::start(runtime.listening.address());
+    let mut running = through(&proxy, &runtime, &[]);
+    proxy.refuse();
+    running.until("connection lost");
+    runtime.gate.open(1);
+    // It has ended when another session is told so.
+    let job = runtime.run(&["jobs", "--json"]).lines()[0]["job_id"].as_str().unwrap().to_owned();
+    assert_eq!(runtime.run(&["wait", &job]).code, Some(0));
+    proxy.accept();
+    let done = running.end();
+    assert_eq!(done.code, Some(0));
+    let (_, after) = done.stderr.split_once("connection lost").unwrap();
+    let restored = after.find("session resumed").unwrap_or_else(|| panic!("{after}"));
+    assert!(restored < after.find("the job succeeded").unwrap(), "{after}");
+    assert!(after.find(" #").is_none_or(|event| restored < event), "{after}");
+}
+
+#[test]
 fn a_lost_session_is_6() {
     let (runtime, other) = (Runtime::start(), Runtime::start());
     let proxy = Proxy::start(runtime.listening.address());
@@ -155,6 +222,13 @@ fn through(proxy: &Proxy, runtime: &Runtime, flags: &[&str]) -> Running {
     running
 }
 
+/// A command that talks to the runtime through the proxy, and logs what its client does.
+fn watching(proxy: &Proxy, runtime: &Runtime, arguments: &[&str]) -> Running {
+    let mut command = runtime.command(arguments);
+    command.env("NUNCIO_URL", format!("ws://{}/arcp", proxy.address)).env("RUST_LOG", "info");
+    Running::of(command)
+}
+
 fn private(path: &str) {
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
@@ -165,6 +239,7 @@ fn private(path: &str) {
 /// A TCP proxy that can cut its connections.
 struct Proxy {
     address: SocketAddr,
+    refuses: Arc<AtomicBool>,
     to: Arc<Mutex<SocketAddr>>,
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
@@ -173,10 +248,13 @@ impl Proxy {
     fn start(to: SocketAddr) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let proxy = Proxy { address, to: Arc::new(Mutex::new(to)), open: Arc::default() };
-        let (to, open) = (Arc::clone(&proxy.to), Arc::clone(&proxy.open));
+        let proxy = Proxy { address, refuses: Arc::default(), to: Arc::new(Mutex::new(to)), open: Arc::default() };
+        let (to, open, refuses) = (Arc::clone(&proxy.to), Arc::clone(&proxy.open), Arc::clone(&proxy.refuses));
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
+                if refuses.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let far = TcpStream::connect(*to.lock().unwrap()).unwrap();
                 for (mut from, mut into) in [(&near, &far), (&far, &near)].map(|(a, b)| (copy(a), copy(b))) {
                     std::thread::spawn(move || {
@@ -196,6 +274,16 @@ impl Proxy {
             // Fails if the other side has closed it.
             drop(stream.shutdown(Shutdown::Both));
         }
+    }
+
+    /// Cuts the connections, and closes new ones at once until [`Proxy::accept`].
+    fn refuse(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
+        self.cut();
+    }
+
+    fn accept(&self) {
+        self.refuses.store(false, Ordering::SeqCst);
     }
 
     fn redirect(&self, to: SocketAddr) {
