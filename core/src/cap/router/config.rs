@@ -142,7 +142,10 @@ pub struct RouterConfig {
     pub check_timeout: Duration,
     /// The time that a person may take to approve a job. Default: 24 h.
     pub approval_timeout: Duration,
-    /// The time for which a job waits for a worker that serves its topic. Default: 30 s.
+    /// The time for which a job waits for a live worker that serves its topic, if the router chooses the worker. With
+    /// [`Dispatch::Queue`] workers need not announce themselves, so a job of a topic that no worker serves ends like every
+    /// job of which nothing is heard: after [`dispatch_timeout`](RouterConfig::dispatch_timeout), once for each dispatch.
+    /// Default: 30 s.
     pub worker_wait: Duration,
     /// The time after which a job is sent again if nothing was heard of it. Progress counts, and a heartbeat of its
     /// worker that reports active jobs. If the workers send neither, this time must be longer than the longest job.

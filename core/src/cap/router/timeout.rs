@@ -1,5 +1,7 @@
 //! Handles deadlines that have passed.
 
+use alloc::string::String;
+
 use super::Router;
 use super::answer::Verdict;
 use super::config::{Dispatch, LostWorker};
@@ -32,7 +34,7 @@ impl Router {
             RouterTimer::Worker => self.wait_for_worker(key),
             RouterTimer::Dispatch if !self.outbox.is_connected() => self.heard(key),
             RouterTimer::Dispatch => {
-                let message = "nothing was heard of the job from any worker";
+                let message = self.unheard(key);
                 self.lose(key, false, &Verdict::new(JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT, message));
             }
             RouterTimer::Retry => self.enqueue(key),
@@ -42,6 +44,18 @@ impl Router {
             }
             RouterTimer::Runtime => self.end_runtime(key),
             RouterTimer::Heartbeat => {}
+        }
+    }
+
+    /// Says that nothing was heard of a job. A worker need not announce itself to get the jobs of its topic, so that one which
+    /// is not known is no error by itself.
+    fn unheard(&self, key: RouterJob) -> String {
+        let message = "nothing was heard of the job from any worker";
+        match self.jobs.get(key).filter(|job| job.worker.is_none()).map(|job| &job.head.topic) {
+            Some(topic) if !self.may_be_served(topic) => {
+                alloc::format!("{message}; no worker that has announced itself serves the topic {topic:?}")
+            }
+            Some(_) | None => message.into(),
         }
     }
 

@@ -93,6 +93,11 @@ impl Router {
         self.workers.get(worker).and_then(|worker| worker.topics.as_ref()).into_iter().flatten()
     }
 
+    /// Returns whether a worker is alive that serves a topic, or whose topics are not known.
+    pub fn may_be_served(&self, topic: &Topic) -> bool {
+        self.workers.may_serve(topic)
+    }
+
     /// Returns the number of jobs that have not ended.
     pub fn live(&self) -> usize {
         self.jobs.live()

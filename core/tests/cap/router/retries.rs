@@ -4,7 +4,32 @@ use nuncio_core::cap::{ErrorCode, JobProgress, JobResult, JobStatus, LostWorker,
 
 use super::support::{Harness, packet, request, result};
 
-const SILENT: &str = "retrying j: nothing was heard of the job from any worker";
+/// What is said of a job on a bus without a worker.
+pub(super) const SILENT: &str = "retrying j: nothing was heard of the job from any worker; no worker that has announced itself \
+                      serves the topic \"job.echo\"";
+
+#[test]
+fn a_job_of_a_topic_that_no_known_worker_serves_says_so_at_its_end() {
+    let mut harness = Harness::with(|config| config.redispatches = 0);
+    harness.handshake("other", &["job.other"]);
+    harness.submit(request("j"));
+    for _ in 0..5 {
+        assert_eq!(harness.wait(10_000), [""; 0]);
+        harness.heartbeat("other", 0, 1);
+    }
+    let late = SILENT.replacen("retrying j", "result j TIMEOUT JOB_TIMEOUT", 1);
+    assert_eq!(harness.wait(10_000), ["dead letter j", &*late, "ended j TIMEOUT"]);
+    // One whose topics are not known may serve it.
+    let mut harness = Harness::with(|config| config.redispatches = 0);
+    harness.heartbeat("w", 0, 1);
+    harness.submit(request("j"));
+    let mut said = Vec::new();
+    for _ in 0..6 {
+        said.extend(harness.wait(10_000));
+        harness.heartbeat("w", 0, 1);
+    }
+    assert_eq!(said[1], "result j TIMEOUT JOB_TIMEOUT: nothing was heard of the job from any worker");
+}
 
 #[test]
 fn s7_a_job_of_which_nothing_is_heard_is_sent_again_and_then_times_out() {
@@ -18,8 +43,8 @@ fn s7_a_job_of_which_nothing_is_heard_is_sent_again_and_then_times_out() {
     // The pause grows.
     assert_eq!(harness.wait(1_999), [""; 0]);
     assert_eq!(harness.wait(1), ["j to job.echo"]);
-    let late = "result j TIMEOUT JOB_TIMEOUT: nothing was heard of the job from any worker";
-    assert_eq!(harness.wait(60_000), ["dead letter j", late, "ended j TIMEOUT"]);
+    let late = SILENT.replacen("retrying j", "result j TIMEOUT JOB_TIMEOUT", 1);
+    assert_eq!(harness.wait(60_000), ["dead letter j", &*late, "ended j TIMEOUT"]);
     assert_eq!(harness.router.poll_timeout(), None);
 }
 
@@ -39,7 +64,8 @@ fn progress_and_heartbeats_of_a_busy_worker_are_signs_of_a_job() {
     for _ in 0..6 {
         harness.heartbeat("w", 0, 1);
         let lines = harness.wait(10_000);
-        assert!(lines.is_empty() || lines == [SILENT], "{lines:?}");
+        let silent = "retrying j: nothing was heard of the job from any worker";
+        assert!(lines.is_empty() || lines == [silent], "{lines:?}");
     }
     assert_eq!(harness.status("j"), JobStatus::FAILED_RETRYABLE);
 }

@@ -90,7 +90,7 @@ fn a_worker_without_signs_that_may_have_the_job_has_the_longer_time() {
     let mut harness = Harness::new();
     harness.submit(request("j"));
     assert_eq!(harness.wait(59_999), [""; 0]);
-    assert_eq!(harness.wait(1), [SILENT]);
+    assert_eq!(harness.wait(1), [super::retries::SILENT]);
 }
 
 #[test]

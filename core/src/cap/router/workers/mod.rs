@@ -109,6 +109,11 @@ impl Workers {
         self.get(id).is_some_and(|worker| worker.signs)
     }
 
+    /// Returns whether a worker is there that serves a topic, or whose topics are not known.
+    pub(super) fn may_serve(&self, topic: &Topic) -> bool {
+        self.slab.values().any(|worker| worker.may_serve(topic))
+    }
+
     /// Returns whether there are workers that may have taken a job of a topic, and all of them give signs of their jobs.
     pub(super) fn all_give_signs(&self, topic: &Topic) -> bool {
         let mut takers = self.slab.values().filter(|worker| worker.may_serve(topic)).peekable();

@@ -72,9 +72,13 @@ fn log(event: &RouterEvent, job: Option<&Reported>) {
     match event {
         RouterEvent::Accepted { .. } => info!(job_id, topic, submitter, "a job was accepted"),
         RouterEvent::Approval { reason, .. } => info!(job_id, ?reason, "a person has to approve the job"),
-        RouterEvent::Dispatched { worker, attempt, .. } => {
-            debug!(job_id, ?worker, attempt, "the job was sent to a worker");
-        }
+        RouterEvent::Dispatched { worker, attempt, .. } => match (worker, job) {
+            (None, Some(job)) if job.is_unserved => {
+                let why = "the job was sent to its topic, and no worker that has announced itself serves this topic";
+                warn!(job_id, topic, attempt, "{why}");
+            }
+            _ => debug!(job_id, ?worker, attempt, "the job was sent to a worker"),
+        },
         RouterEvent::Running { worker, .. } => debug!(job_id, ?worker, "the job runs"),
         RouterEvent::Retrying { reason, .. } => warn!(job_id, ?reason, "the job will be sent again"),
         RouterEvent::Ended { status, .. } => {
@@ -121,9 +125,26 @@ mod tests {
 
     /// Fails unless the line has its level and all of the parts.
     fn assert_logs(event: &RouterEvent, level: &str, parts: &[&str]) {
-        let job = Reported { job_id: "job-1".into(), topic: "job.echo".into(), submitter: "client-1".into() };
+        let job = Reported {
+            job_id: "job-1".into(),
+            topic: "job.echo".into(),
+            submitter: "client-1".into(),
+            is_unserved: false,
+        };
         let line = logged(|| log(event, Some(&job)));
         assert!(line.starts_with(level) && parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+
+    #[test]
+    fn a_job_for_which_no_worker_is_known_is_a_warning() {
+        let dispatched = RouterEvent::Dispatched { job: RouterJob::default(), worker: None, attempt: 1 };
+        let line = |is_unserved| {
+            let (job_id, topic, submitter) = ("job-1".into(), "job.cuont".into(), "client-1".into());
+            logged(|| log(&dispatched, Some(&Reported { job_id, topic, submitter, is_unserved })))
+        };
+        assert!(line(false).starts_with("DEBUG"), "{}", line(false));
+        let warning = line(true);
+        assert!(warning.starts_with("WARN") && warning.contains("job.cuont"), "{warning}");
     }
 
     #[test]

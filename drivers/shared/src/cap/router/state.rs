@@ -1,8 +1,8 @@
 //! The router machine, and what its outputs cause.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use nuncio_core::cap::{Delivery, Router, RouterEvent, RouterJob, RouterOutput, RouterRecord, Subject};
+use nuncio_core::cap::{Delivery, Router, RouterEvent, RouterJob, RouterOutput, RouterRecord, Subject, Topic};
 use nuncio_core::time::Time;
 
 use super::policy::PolicyCheck;
@@ -19,7 +19,12 @@ pub(crate) struct RouterState {
     /// Messages of a durable stream that are not acknowledged yet.
     deliveries: HashMap<Delivery, Box<dyn Acknowledge>>,
     next: u64,
+    /// Topics that no known worker serves, which was reported.
+    unserved: BTreeSet<String>,
 }
+
+/// The most topics without a worker that are remembered.
+const MAX_UNSERVED: usize = 256;
 
 /// What a router does once its lock is free.
 pub(crate) enum Action {
@@ -33,14 +38,29 @@ pub(crate) struct Reported {
     pub(super) job_id: String,
     pub(super) topic: String,
     pub(super) submitter: String,
+    /// Whether no worker is known that serves the topic, which was not reported yet.
+    pub(super) is_unserved: bool,
 }
 
 impl RouterState {
     pub(super) fn new(machine: Router, records: Option<Queue<RouterRecord>>) -> RouterState {
-        RouterState { machine, records, deliveries: HashMap::new(), next: 0 }
+        RouterState { machine, records, deliveries: HashMap::new(), next: 0, unserved: BTreeSet::new() }
     }
 
-    fn event(&self, event: RouterEvent) -> Action {
+    /// Returns whether no worker is known that serves a topic, once until one is.
+    fn is_unserved(&mut self, topic: &str) -> bool {
+        let may_be_served = Topic::new(topic).is_ok_and(|topic| self.machine.may_be_served(&topic));
+        if may_be_served {
+            self.unserved.remove(topic);
+            return false;
+        }
+        if self.unserved.len() >= MAX_UNSERVED {
+            self.unserved.clear();
+        }
+        self.unserved.insert(topic.to_owned())
+    }
+
+    fn event(&mut self, event: RouterEvent) -> Action {
         let job = match &event {
             RouterEvent::Accepted { job }
             | RouterEvent::Approval { job, .. }
@@ -51,11 +71,15 @@ impl RouterState {
             | RouterEvent::Conflict { job, .. } => Some(*job),
             _ => None,
         };
-        let reported = job.and_then(|job| self.machine.job(job)).map(|view| Reported {
+        let mut reported = job.and_then(|job| self.machine.job(job)).map(|view| Reported {
             job_id: view.job_id.to_owned(),
             topic: view.topic.to_string(),
             submitter: view.submitter.to_owned(),
+            is_unserved: false,
         });
+        if let (RouterEvent::Dispatched { worker: None, .. }, Some(job)) = (&event, &mut reported) {
+            job.is_unserved = self.is_unserved(&job.topic);
+        }
         match event {
             RouterEvent::Check { job, request, trace_id, sender_id } => {
                 Action::Check(job, Box::new(PolicyCheck { request: *request, trace_id, sender_id }))
