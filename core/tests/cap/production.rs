@@ -3,13 +3,13 @@
 use core::time::Duration;
 
 use nuncio_core::cap::{
-    Admission, BusPacket, DecodeError, DecodeLimits, Expected, Freshness, Keyring, MalformedPacket, MapOrder,
-    NotAdmitted, Opened, P256Verifier, ProfileFault, Rejection, ReplayWindow, Secret, Timestamp, Unsignable,
-    open_production, seal_production,
+    Admission, Authentication, BusPacket, DecodeError, DecodeLimits, Expected, Freshness, Keyring, MalformedPacket,
+    MapOrder, NotAdmitted, Opened, P256Verifier, ProfileFault, Reading, Rejection, ReplayWindow, Secret, Timestamp,
+    Unsignable, open, open_production, seal_production,
 };
 use nuncio_core::time::Time;
 
-use crate::signatures::{keys, signer, trust_keys};
+use crate::signatures::{keys, pem, signer, trust_keys};
 use crate::support::{Fixture, production};
 
 fn freshness() -> Freshness {
@@ -49,6 +49,14 @@ fn s19_packets_of_the_production_profile_verify_for_their_audience() {
     let none = Keyring::default();
     let refused = open_production(&fixture.packet(), &expected("job.echo", &none), signed_at(&fixture), &P256Verifier);
     assert_eq!(refused, Err(Rejection::UnknownKey("server-1".into())));
+}
+
+#[test]
+fn s19_whoever_takes_generic_packets_alone_refuses_one_of_the_production_profile_as_such() {
+    let mut keys = Keyring::default();
+    keys.add("scheduler-1", pem("trust_scheduler")).unwrap();
+    let reading = Reading::new(Authentication::Signed(keys));
+    assert_eq!(open(&production("job_request").packet(), &reading, &P256Verifier), Err(Rejection::Sealed));
 }
 
 #[test]

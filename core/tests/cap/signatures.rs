@@ -11,7 +11,7 @@ use crate::support::{Fixture, all, named, trust};
 
 const NOW: Time = Time(1_779_000_000_000_000);
 
-fn pem(name: &str) -> PublicKey {
+pub(crate) fn pem(name: &str) -> PublicKey {
     let text = match name {
         "client" => include_str!("fixtures/keys/client_public.pem"),
         "worker" => include_str!("fixtures/keys/worker_public.pem"),

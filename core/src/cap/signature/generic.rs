@@ -116,7 +116,8 @@ pub fn open(bytes: &[u8], reading: &Reading, verifier: &dyn Verifier) -> Result<
             return Ok(packet);
         }
     }
-    Err(Rejection::Signature)
+    let is_sealed = packet.signature_metadata.is_some();
+    Err(if is_sealed { Rejection::Sealed } else { Rejection::Signature })
 }
 
 /// Returns whether one of some keys has signed a message.

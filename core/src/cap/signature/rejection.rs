@@ -29,6 +29,10 @@ pub enum Rejection {
     /// The signature is not that of a known key over this packet.
     #[error("the signature is not that of a known key over this packet")]
     Signature,
+    /// The packet is one of the production profile where such packets are not accepted: its signature is not that of a known
+    /// key in the generic form.
+    #[error("the packet has the form of the production profile, which is not accepted here")]
+    Sealed,
     /// The packet is not of the kind that is expected here.
     #[error("the packet is not of the kind that is expected here")]
     Kind,
@@ -116,6 +120,7 @@ impl Rejection {
             | Rejection::UnknownKey(_)
             | Rejection::Der
             | Rejection::Signature
+            | Rejection::Sealed
             | Rejection::Profile(_) => ErrorCode::PROTOCOL_SIGNATURE_INVALID,
         }
     }

@@ -121,7 +121,7 @@ impl Packet {
         match (opened, keys) {
             (Ok(()), Some(_)) => self.signature = Signature::Verified,
             (Err(Rejection::UnknownKey(_)), _) => self.signature = Signature::UnknownKey,
-            (Err(Rejection::Signature | Rejection::Der), _) => self.signature = Signature::Wrong,
+            (Err(Rejection::Signature | Rejection::Sealed | Rejection::Der), _) => self.signature = Signature::Wrong,
             (Ok(()), None) | (Err(Rejection::Unsigned), _) => {}
             (Err(rejection), _) => self.fault = Some(rejection.to_string()),
         }
