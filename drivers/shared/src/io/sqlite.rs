@@ -3,8 +3,12 @@
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
+
+/// How long another process may take to leave the file, as one does that is ending.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// What a file holds.
 pub(crate) struct Form {
@@ -34,8 +38,8 @@ impl Form {
             Err(error) => return Err(error.to_string()),
         }
         let Form { application, version, content, schema } = self;
-        let fault = |error: rusqlite::Error| error.to_string();
         let connection = Connection::open(path).map_err(fault)?;
+        connection.busy_timeout(BUSY).map_err(fault)?;
         let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(fault);
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").map_err(fault)?;
         let tables: i64 =
@@ -53,5 +57,16 @@ impl Form {
         }
         connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").map_err(fault)?;
         Ok(connection)
+    }
+}
+
+/// Says what is wrong with a file.
+#[expect(clippy::needless_pass_by_value, reason = "it is a function for errors that are mapped")]
+fn fault(error: rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process has the file open; stop that process, or give another file".to_owned()
+        }
+        _ => error.to_string(),
     }
 }

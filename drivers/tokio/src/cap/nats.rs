@@ -87,7 +87,13 @@ impl NatsBus {
         let addresses: Vec<ServerAddr> = options.servers.iter().map(address).collect::<Result<_, _>>()?;
         let (sender, states) = watch::channel(BusState::Disconnected);
         let dropped = Arc::new(AtomicU64::new(0));
-        let events = Arc::new(Events { states: sender, connections: AtomicU64::new(0), dropped: Arc::clone(&dropped) });
+        let events = Arc::new(Events {
+            states: sender,
+            connections: AtomicU64::new(0),
+            dropped: Arc::clone(&dropped),
+            servers: named(&addresses),
+            failures: AtomicU64::new(0),
+        });
         let settings = settings(&options, &events)?;
         let client = dial(&options, settings, addresses).await?;
         // The event of the first connection may still be under way.
@@ -189,14 +195,19 @@ async fn dial(options: &NatsOptions, settings: ConnectOptions, addresses: Vec<Se
         tokio::select! {
             biased;
             () = &mut late => {
-                let servers: Vec<String> = addresses.iter().map(|at| format!("{}:{}", at.host(), at.port())).collect();
-                let servers = servers.join(", ");
+                let servers = named(&addresses);
                 let error = explained(&servers, &error);
-                return Err(BusError::Disconnected(format!("NATS is not reached at {servers}: {error}")));
+                return Err(BusError::Disconnected(format!("NATS cannot be reached at {servers}: {error}")));
             }
             () = sleep(options.pause(attempt)) => {}
         }
     }
+}
+
+/// Returns the servers as a message names them.
+fn named(addresses: &[ServerAddr]) -> String {
+    let servers: Vec<String> = addresses.iter().map(|at| format!("{}:{}", at.host(), at.port())).collect();
+    servers.join(", ")
 }
 
 /// Says what is wrong with TLS, if that is the cause.
@@ -236,6 +247,10 @@ struct Events {
     states: watch::Sender<BusState>,
     connections: AtomicU64,
     dropped: Arc<AtomicU64>,
+    /// The servers, for messages.
+    servers: String,
+    /// The failures of the client since the last connection.
+    failures: AtomicU64,
 }
 
 impl Events {
@@ -264,12 +279,20 @@ impl Events {
                 }
             }
             Event::ServerError(error) => warn!(error = %Sanitized(&error), "the NATS server reports an error"),
-            Event::ClientError(error) => warn!(error = %Sanitized(&error), "the connection to NATS has a fault"),
+            Event::ClientError(error) => {
+                let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+                // Once per power of two, since each attempt to connect fails alike.
+                if failures.is_power_of_two() {
+                    let (servers, error) = (&*self.servers, Sanitized(&error));
+                    warn!(servers, %error, failures, "NATS cannot be reached; the client tries again");
+                }
+            }
         }
     }
 
     /// Notes a connection, unless it is the one that is noted already.
     fn connected(&self) {
+        self.failures.store(0, Ordering::Relaxed);
         self.states.send_if_modified(|state| {
             *state == BusState::Disconnected && {
                 *state = BusState::Connected(self.connections.fetch_add(1, Ordering::Relaxed) + 1);

@@ -29,6 +29,12 @@ of its topic, and makes sure that it ends. A job is sent again if its worker is
 lost, or if it failed and can be tried again. A job that takes too long ends
 with TIMEOUT. A job that failed for good is also published on sys.job.dlq.
 
+With --dispatch queue, the default, workers need not announce themselves, and
+NATS drops a job of a topic that none of them serves. Such a job is sent four
+times, and ends with TIMEOUT after about four times --dispatch-timeout. The log
+warns if no known worker serves the topic. With --dispatch least-loaded, such a
+job fails after --worker-wait.
+
 With --store, a job is on disk before anything that depends on it is published.
 A router that is started on the same file continues its jobs. Only one router at
 a time may use a file.
@@ -93,16 +99,17 @@ pub(super) struct Options {
     /// times
     #[arg(long = "operator", value_name = "ID", value_parser = component_id)]
     operators: Vec<ComponentId>,
-    /// How often a job that failed and can be tried again is sent again
+    /// How many more times a job is sent after it has failed, if its error allows another attempt
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     retries: u32,
     /// Longest time from the first dispatch of a job to its result [default: the job's own limit]
     #[arg(long, value_name = "DURATION", value_parser = crate::time::positive_duration)]
     max_runtime: Option<Duration>,
-    /// Time after which a job is sent again if nothing is heard of it
+    /// Time after which a job is sent again if nothing is heard of it. After the fourth time it ends with TIMEOUT
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::time::positive_duration)]
     dispatch_timeout: Duration,
-    /// How long a job waits for a worker of its topic
+    /// How long a job waits for a worker of its topic where the router chooses the worker: with --dispatch least-loaded or
+    /// --enroll. With --dispatch queue, --dispatch-timeout limits the wait
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     worker_wait: HumanDuration,
     /// Sign requests to workers with the router's own key, for workers that accept no other sender
@@ -154,7 +161,9 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         jetstream.replicas = options.jetstream_replicas.into();
         jetstream
     });
-    let bus = options.bus.connect_router(options.id.as_str(), jetstream).await?;
+    let connecting = options.bus.connect_router(options.id.as_str(), jetstream);
+    let Some(bus) = options.bus.reached(connecting, termination.requested()).await else { return Ok(Exit::Success) };
+    let bus = bus?;
     let dispatch = match options.dispatch {
         To::Queue => Dispatch::Queue,
         To::LeastLoaded => Dispatch::LeastLoaded,

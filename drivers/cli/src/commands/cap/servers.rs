@@ -1,6 +1,8 @@
 //! Options of the servers: NATS and Redis.
 
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 
 use clap::Args;
 use nuncio_tokio::cap::{
@@ -9,6 +11,7 @@ use nuncio_tokio::cap::{
 
 use crate::connection::tls::TlsOptions;
 use crate::error::Error;
+use crate::text::eprint_line;
 
 /// The bus.
 #[derive(Args, Debug)]
@@ -46,7 +49,49 @@ impl BusTls {
     }
 }
 
+/// How long a server is not reached before a line says so.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Waits for a connection, and says after a while what is not reached yet. Returns `None` if `stop` comes first.
+pub(crate) async fn reached<T>(
+    servers: &str,
+    connecting: impl Future<Output = T>,
+    stop: impl Future<Output = ()>,
+) -> Option<T> {
+    let (mut connecting, mut stop) = (pin!(connecting), pin!(stop));
+    tokio::select! {
+        biased;
+        connected = &mut connecting => return Some(connected),
+        () = &mut stop => return None,
+        () = tokio::time::sleep(SILENCE) => {}
+    }
+    eprint_line(&format!("nuncio: NATS cannot be reached yet at {servers}; still trying"));
+    tokio::select! {
+        biased;
+        connected = connecting => Some(connected),
+        () = stop => None,
+    }
+}
+
+/// Returns NATS servers without their users and passwords.
+pub(crate) fn without_logins(servers: &str) -> String {
+    let bare = |server: &str| {
+        let (scheme, rest) = server.trim().split_once("://").unwrap_or(("nats", server.trim()));
+        format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+    };
+    servers.split(',').map(bare).collect::<Vec<_>>().join(", ")
+}
+
 impl BusOptions {
+    /// Waits for a connection to this bus, as [`reached`] does.
+    pub(super) async fn reached<T>(
+        &self,
+        connecting: impl Future<Output = T>,
+        stop: impl Future<Output = ()>,
+    ) -> Option<T> {
+        reached(&without_logins(&self.nats), connecting, stop).await
+    }
+
     /// Connects to NATS as the component `name`.
     pub(super) async fn connect(&self, name: &str) -> Result<NatsBus, Error> {
         self.connect_router(name, None).await

@@ -202,7 +202,13 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let identity = options.keys.identity(&options.id)?;
     let production = identity.as_ref().map(|identity| options.production(&identity.keys)).transpose()?.flatten();
     let is_signed = identity.is_some();
-    let bus = options.bus.connect(options.id.as_str()).await?;
+    let is_sealed = production.is_some();
+    let connecting = options.bus.connect(options.id.as_str());
+    let Some(bus) = options.bus.reached(connecting, first.reach(1)).await else {
+        eprint_line("nuncio: interrupted; nothing was submitted");
+        return Ok(Exit::Interrupted);
+    };
+    let bus = bus?;
     let mut builder = Client::builder().id(options.id.as_str());
     if let Some(identity) = identity {
         builder = builder.signer(identity.signer).keys(identity.keys);
@@ -211,8 +217,16 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         builder = builder.production(production);
     }
     let client = builder.connect(bus, options.store.open()?).map_err(|error| Error::Usage(error.to_string()))?;
-    client.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
-    let mut job = client.submit(submit).await?;
+    let mut job = tokio::select! {
+        job = async {
+            client.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
+            Ok::<_, Error>(client.submit(submit).await?)
+        } => job?,
+        () = first.reach(1) => {
+            eprint_line("nuncio: interrupted; the job may have been submitted");
+            return Ok(Exit::Interrupted);
+        }
+    };
     eprint_line(&format!("submitted {}", job.job_id()));
     if options.no_wait {
         client.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
@@ -233,7 +247,7 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
             },
             () = &mut silence, if is_silent => {
                 is_silent = false;
-                eprint_line(&unheard(&options.topic, &client, is_signed));
+                eprint_line(&unheard(options, &client, (is_signed, is_sealed)));
             }
             () = first.reach(1), if !cancelled => {
                 cancelled = true;
@@ -247,15 +261,24 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
 }
 
 /// Says what a job of which nothing was heard waits for, and what to check.
-fn unheard(topic: &str, client: &Client, is_signed: bool) -> String {
+fn unheard(options: &Options, client: &Client, form: (bool, bool)) -> String {
     if !matches!(client.connection().state, BusState::Connected(_)) {
         return "nuncio: the bus is not reached; still waiting: check that nats-server or `nuncio cap bus` is running"
             .to_owned();
     }
-    let accepts = if is_signed { ", and has the public key of this client in its --keys" } else { "" };
+    let (topic, id, tenant) = (&options.topic, &options.id, options.tenant.as_deref().unwrap_or_default());
+    // What both sides have in common, or nothing that this command sends or receives is accepted.
+    let accepts = match form {
+        (true, true) => format!(
+            " with --production, --submitter {id}={tenant} and the public key of this client; that --peer names the router and \
+             each worker of the tenant"
+        ),
+        (true, false) => " without --production, and has the public key of this client in its --keys".to_owned(),
+        (false, _) => " with --unsigned, as this command does".to_owned(),
+    };
     format!(
         "nuncio: nothing has been heard of the job for {} s; still waiting: check that `nuncio cap router` is running on this \
-         bus{accepts}, and that a worker serves the topic, such as `nuncio cap worker --topic {topic}=COMMAND`; a worker that \
+         bus{accepts}; and that a worker serves the topic, such as `nuncio cap worker --topic {topic}=COMMAND`. A worker that \
          reports no progress is not heard before the job has ended",
         SILENCE.as_secs()
     )

@@ -29,7 +29,11 @@ fn a_program_runs_the_jobs_of_a_topic() {
 
     let failed = site.submit(&["job.fail", "--input", "1"]);
     assert_eq!(failed.status.code(), Some(1));
-    assert!(stderr(&failed).contains("is FAILED: \"the program ended with exit status 1\""), "{}", stderr(&failed));
+    assert!(
+        stderr(&failed).contains("ended with FAILED: \"the program ended with exit status 1\""),
+        "{}",
+        stderr(&failed)
+    );
 
     // An output that cannot be read is not a success.
     let broken = site.submit(&["job.broken", "--input", "1"]);
@@ -223,7 +227,7 @@ fn what_is_missing_is_said_with_what_to_do() {
     let named = [&serve[..], &["--cap", "nats://127.0.0.1:1", "--cap-id", "front-1"]].concat();
     refused(&named, 2, "needs --cap-keys DIR");
     refused(&[&named[..], &["--cap-keys", "/nowhere"]].concat(), 2, "cannot read the private key");
-    refused(&[&["serve"][..], &named[2..], &["--cap-unsigned"]].concat(), 1, "is not reached");
+    refused(&[&["serve"][..], &named[2..], &["--cap-unsigned"]].concat(), 1, "cannot be reached");
 }
 
 #[test]
@@ -250,9 +254,12 @@ fn a_submit_of_which_nothing_is_heard_says_once_what_to_check_and_goes_on() {
         Component::of(site.cap(&[&common[..], more].concat()))
     };
     let (signed, unsigned) = (submit(&["--keys", "keys"]), submit(&["--unsigned"]));
+    let sealed = ["--keys", "keys", "--production", "--tenant", "tenant-1", "--peer", "router-1"];
+    let line = submit(&sealed).until("nothing has been heard of the job");
+    assert!(line.contains("--submitter client-1=tenant-1") && line.contains("--peer names the router"), "{line}");
     let line = unsigned.until("nothing has been heard of the job");
     assert!(line.contains("`nuncio cap router` is running") && line.contains("--topic job.echo="), "{line}");
-    assert!(!line.contains("public key"), "{line}");
+    assert!(!line.contains("public key") && line.contains("with --unsigned"), "{line}");
     let line = signed.until("nothing has been heard of the job");
     assert!(line.contains("still waiting") && line.contains("has the public key of this client"), "{line}");
     // What it waited for comes.
@@ -324,4 +331,45 @@ fn sighup_ends_a_worker_after_its_jobs_and_the_others_in_order() {
     assert_eq!(submit.wait().unwrap().code(), Some(0), "the job has its result");
     send("HUP", &router.child);
     assert_eq!(router.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_signal_ends_a_command_that_does_not_reach_the_bus() {
+    let nowhere = ["--unsigned", "--nats", "nats://u:s3cret@127.0.0.1:1"];
+    let start = |arguments: &[&str]| Component::of(nuncio(&[&["cap"], arguments, &nowhere].concat()));
+    let submit = start(&["submit", "job.a", "--id", "client-1", "--input", "1"]);
+    let router = start(&["router", "--id", "router-1"]);
+    let worker = start(&["worker", "--id", "worker-1", "--topic", "job.a=true"]);
+    for component in [&submit, &router, &worker] {
+        let line = component.until("cannot be reached yet");
+        assert!(line.contains("nats://127.0.0.1:1") && !line.contains("s3cret"), "{line}");
+    }
+    send("INT", &submit.child);
+    let rest = submit.ended(130);
+    assert!(rest.iter().any(|line| line.contains("nothing was submitted")), "{rest:?}");
+    for component in [router, worker] {
+        component.signal();
+        component.ended(0);
+    }
+}
+
+#[test]
+fn a_second_router_on_a_file_says_that_it_is_in_use() {
+    let site = Site::on_own_bus();
+    let _router = site.router();
+    let second = site.cap(&["router", "--id", "router-2", "--unsigned", "--store", "jobs.db"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(2));
+    assert!(stderr(&second).contains("another process has the file open"), "{}", stderr(&second));
+}
+
+#[test]
+fn a_job_of_a_topic_that_no_worker_serves_ends_and_says_so() {
+    let site = Site::on_own_bus();
+    let router = ["router", "--id", "router-1", "--unsigned", "--dispatch-timeout", "1ms"];
+    let router = site.component(&router);
+    let submit = ["submit", "job.cuont", "--id", "client-1", "--unsigned", "--input", "1"];
+    let output = site.cap(&submit).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no worker that has announced itself serves the topic"), "{}", stderr(&output));
+    assert!(router.until("no worker that has announced itself").contains("job.cuont"));
 }

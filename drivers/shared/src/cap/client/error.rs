@@ -57,7 +57,7 @@ fn sent(requests: u32) -> String {
 
 /// A job that did not succeed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the job {job_id} is {status:?}: {message:?}{}", in_brackets(*code))]
+#[error("the job {job_id} ended with {status:?}: {message:?}{}", in_brackets(*code))]
 #[non_exhaustive]
 pub struct JobError {
     /// The job.
@@ -146,8 +146,8 @@ mod tests {
             };
             JobError::of(&result).map(|error| error.to_string()).unwrap_or_default()
         };
-        assert_eq!(said(ErrorCode::UNSPECIFIED), r#"the job job-1 is FAILED: "no disk""#);
-        let named = format!(r#"the job job-1 is FAILED: "no disk" ({:?})"#, ErrorCode::JOB_INVALID_INPUT);
+        assert_eq!(said(ErrorCode::UNSPECIFIED), r#"the job job-1 ended with FAILED: "no disk""#);
+        let named = format!(r#"the job job-1 ended with FAILED: "no disk" ({:?})"#, ErrorCode::JOB_INVALID_INPUT);
         assert_eq!(said(ErrorCode::JOB_INVALID_INPUT), named);
         assert_eq!(JobError::of(&JobResult { status: JobStatus::SUCCEEDED, ..JobResult::default() }), None);
     }

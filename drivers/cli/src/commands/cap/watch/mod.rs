@@ -69,7 +69,9 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
 }
 
 async fn watch(options: &Options, keys: Option<&Keyring>) -> Result<Exit, Error> {
-    let bus = options.bus.connect("nuncio-watch").await?;
+    let connecting = options.bus.connect("nuncio-watch");
+    let Some(bus) = options.bus.reached(connecting, std::future::pending()).await else { return Ok(Exit::Interrupted) };
+    let bus = bus?;
     let mut subscriptions = Vec::new();
     for subject in ["sys.>", "worker.*.jobs"].into_iter().chain(options.topic.iter().map(String::as_str)) {
         let subscription = bus.subscribe(subject, None).await;

@@ -142,7 +142,9 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         None => None,
     };
     let host = Host::start(options.kill_grace.get(), MAX_LINE).map_err(Error::System)?;
-    let bus = options.bus.connect(options.id.as_str()).await?;
+    let connecting = options.bus.connect(options.id.as_str());
+    let Some(bus) = options.bus.reached(connecting, termination.requested()).await else { return Ok(Exit::Success) };
+    let bus = bus?;
     let store = options.store.open()?;
     let mut builder = Worker::builder()
         .id(options.id.as_str())
@@ -158,8 +160,11 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         builder = builder.label(name, value);
     }
     for TopicCommand { topic, command } in &options.topics {
-        let program = Program::find(command.clone(), false)
-            .map_err(|error| Error::Usage(format!("the program {:?} of {topic}: {error}", command.program())))?;
+        let program = Program::find(command.clone(), false).map_err(|error| {
+            let program = command.program();
+            let advice = "check that it is installed, on PATH and executable";
+            Error::Usage(format!("cannot run the program {program:?} of {topic}: {error}; {advice}"))
+        })?;
         let (program, host) = (Arc::new(program), host.clone());
         builder = builder.job(topic.as_str(), move |ctx: JobContext, input: Value| {
             process::run(Arc::clone(&program), host.clone(), ctx, input)

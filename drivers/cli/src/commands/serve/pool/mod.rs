@@ -9,7 +9,9 @@ use clap::Args;
 use nuncio_core::cap::{ComponentId, Keyring, Topic};
 use nuncio_tokio::arcp::ServerBuilder;
 use nuncio_tokio::bridge::Pool;
-use nuncio_tokio::cap::{Client, ClientProduction, MemoryBus, MemoryStore, NatsBus, NatsOptions, RedisOptions};
+use nuncio_tokio::cap::{
+    BusError, Client, ClientProduction, MemoryBus, MemoryStore, NatsBus, NatsOptions, RedisOptions,
+};
 use serde::{Deserialize, Deserializer};
 
 use self::production::{ProductionOptions, ProductionSetting};
@@ -84,6 +86,8 @@ pub(super) struct PoolSetting {
     pub(super) agents: Vec<TopicAgent>,
     id: ComponentId,
     nats: NatsOptions,
+    /// The servers of `nats`, for messages.
+    servers: String,
     redis: String,
     /// The keys; `None` with --cap-unsigned.
     keys: Option<(PathBuf, Option<PathBuf>)>,
@@ -121,6 +125,7 @@ impl PoolOptions {
         let nats = nats.ok_or_else(|| needed("cap URL"))?;
         let id = cap_id.ok_or_else(|| needed("cap-id ID, which has to be the same after a restart"))?;
         let id = keys::component_id(&id).map_err(|error| wrong("cap-id", &error))?;
+        let servers = servers::without_logins(&nats);
         let mut nats = NatsOptions::new(&nats).map_err(|error| wrong("cap", &error))?;
         id.as_str().clone_into(&mut nats.name);
         let keys = match (cap_keys, cap_unsigned) {
@@ -138,7 +143,7 @@ impl PoolOptions {
             return Err(needed("cap-keys DIR for --cap-production, whose packets are signed"));
         }
         let redis = redis.unwrap_or_else(|| RedisOptions::DEFAULT_URL.to_owned());
-        Ok(Some(PoolSetting { agents, id, nats, redis, keys, production }))
+        Ok(Some(PoolSetting { agents, id, nats, servers, redis, keys, production }))
     }
 }
 
@@ -168,7 +173,9 @@ impl PoolSetting {
     pub(super) async fn connect(&self) -> Result<Pool, ServeError> {
         let identity = self.identity()?;
         let store = servers::store("cap-redis", &self.redis).map_err(|error| ServeError::Pool(error.to_string()))?;
-        let bus = NatsBus::connect(self.nats.clone()).await.map_err(|error| ServeError::NoPool(error.to_string()))?;
+        let connecting = NatsBus::connect(self.nats.clone());
+        let connected = servers::reached(&self.servers, connecting, std::future::pending()).await;
+        let bus = connected.unwrap_or(Err(BusError::Closed)).map_err(|error| ServeError::NoPool(error.to_string()))?;
         let mut builder = Client::builder().id(self.id.as_str());
         if let Some((identity, production)) = identity {
             builder = builder.signer(identity.signer).keys(identity.keys);
