@@ -148,11 +148,34 @@ pub(super) fn ttl(text: &str) -> Result<Ttl, &'static str> {
     u32::try_from(secs).ok().and_then(Ttl::from_secs).ok_or("the duration must be 1 second to 1 day")
 }
 
+/// What to do about a refusal with this code.
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "delegation_endpoint_not_found" => {
+            "one of the two sessions is not known or has ended: `nuncio caracal list` shows those that have not"
+        }
+        "delegation_not_found" => {
+            "the edge is not known, or was revoked before: `nuncio caracal list --edges --all` shows those that it keeps"
+        }
+        "parent_not_found" => {
+            "the session of --parent is not known or has ended: `nuncio caracal list` shows those that have not"
+        }
+        _ => return None,
+    })
+}
+
 impl From<CallError> for Error {
     fn from(error: CallError) -> Error {
         let sentence = error.to_string();
         match error {
-            CallError::Refused(_) => Error::Refused(format!("the coordinator refused the call: {sentence}")),
+            CallError::Refused(fault) => Error::Refused(match fault.code.as_deref().and_then(advice) {
+                Some(advice) => format!("the coordinator refused the call: {sentence}; {advice}"),
+                None => format!("the coordinator refused the call: {sentence}"),
+            }),
+            CallError::NoToken(TokenFault::Service(cause)) => Error::Unanswered(format!(
+                "the token service does not answer: {cause}; check that it is running there, and that --sts or CARACAL_STS_URL, \
+                 or else the URL of the coordinator, is right"
+            )),
             CallError::NoToken(TokenFault::Exchange(_) | TokenFault::Fixed) => {
                 Error::Refused(format!("{sentence}; check the zone, the application and its secret or token"))
             }

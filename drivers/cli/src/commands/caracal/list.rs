@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
 use super::connection::Connection;
@@ -30,6 +31,9 @@ Exit codes:
   6  the coordinator is unreachable, or its answer cannot be read
   7  stdout cannot be written";
 
+/// The statuses of sessions and edges.
+const STATUSES: [&str; 5] = ["active", "suspended", "terminated", "expired", "revoked"];
+
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
@@ -39,8 +43,8 @@ pub(super) struct Options {
     /// Also list sessions that have ended, or edges that are not active
     #[arg(long)]
     all: bool,
-    /// List only rows with this status, such as suspended, terminated or revoked
-    #[arg(long, value_name = "STATUS")]
+    /// List only rows with this status. Sessions are active, suspended, terminated or expired, edges active, revoked or expired
+    #[arg(long, value_name = "STATUS", value_parser = PossibleValuesParser::new(STATUSES))]
     status: Option<String>,
     /// List only the sessions of this application
     #[arg(long, value_name = "ID", conflicts_with = "edges")]

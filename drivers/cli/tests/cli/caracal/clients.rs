@@ -1,4 +1,4 @@
-//! `nuncio caracal` over TLS, and with a coordinator that does not end its listings.
+//! `nuncio caracal` over TLS, with a coordinator that does not end its listings, and what it says of what it cannot do.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
 
-use super::{client, coordinator, printed};
+use super::{TWO, client, coordinator, printed};
 use crate::support::{nuncio, stderr};
 
 #[test]
@@ -69,4 +69,31 @@ fn a_listing_whose_cursor_repeats_is_refused() {
     let output = command.env("CARACAL_SUBJECT_TOKEN", "t").output().unwrap();
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     assert!(stderr(&output).contains("repeats the cursor"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_a_client_cannot_do_says_why_without_a_secret() {
+    let serving = coordinator(&TWO);
+    let session = printed(client(&serving, "app-a", &["spawn"]));
+    let cases: [(&[&str], &str, i32, &str); 12] = [
+        (&["spawn"], "CARACAL_COORDINATOR_URL=", 2, "CARACAL_COORDINATOR_URL is not set"),
+        (&["spawn"], "CARACAL_APP_CLIENT_SECRET=", 2, "there is no client secret"),
+        (&["spawn"], "CARACAL_APP_CLIENT_SECRET=wr0ng", 5, "check the zone, the application and its secret"),
+        (&["spawn"], "CARACAL_COORDINATOR_URL=http://127.0.0.1:1", 6, "could not be reached"),
+        (&["spawn", "--ttl", "25h"], "X=", 2, "1 second to 1 day"),
+        (&["list"], "CARACAL_ZONE_ID=other", 5, "check the zone"),
+        (&["delegate", &session, &session, "--scope", "x"], "X=", 5, "the coordinator refused the call"),
+        (&["delegate", &session, "nope", "--scope", "x"], "X=", 5, "one of the two sessions is not known"),
+        (&["spawn", "--parent", "nope"], "X=", 5, "the session of --parent is not known"),
+        (&["revoke", "nope"], "X=", 5, "the edge is not known"),
+        (&["list", "--status", "actve"], "X=", 2, "active"),
+        (&["spawn"], "CARACAL_STS_URL=http://127.0.0.1:1", 6, "the token service does not answer"),
+    ];
+    for (arguments, variable, code, sentence) in cases {
+        let (name, value) = variable.split_once('=').unwrap();
+        let output = client(&serving, "app-a", arguments).env(name, value).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {variable}: {text}");
+        assert!(text.contains(sentence) && !text.contains("s3cret") && !text.contains("wr0ng"), "{text}");
+    }
 }
