@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::num::{IntErrorKind, ParseIntError};
 
-use clap::error::{ContextKind, ContextValue, Error};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 
 use crate::text::{eprint_line, sanitize};
@@ -32,6 +34,7 @@ pub(crate) fn message(mut error: Error, command: &mut Command) -> String {
     {
         error.insert(ContextKind::InvalidValue, ContextValue::String(HIDDEN.to_owned()));
     }
+    improve(&mut error, command);
     let safe = |text: &String| sanitize(&without_login(text)).into_owned();
     let shown: Vec<(ContextKind, ContextValue)> = error
         .context()
@@ -49,6 +52,57 @@ pub(crate) fn message(mut error: Error, command: &mut Command) -> String {
         Some(reason) => text.replace(&reason.to_string(), &sanitize(&sentence(reason))),
         None => text,
     }
+}
+
+/// Adds what clap does not know: that a word may belong to the value before it, where a value came from, and which options are
+/// required.
+fn improve(error: &mut Error, command: &mut Command) {
+    let invalid = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(invalid)) => invalid.clone(),
+        _ => String::new(),
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument if !invalid.is_empty() && !invalid.starts_with('-') => {
+            let tip = StyledStr::from("put a value that contains spaces in quotes");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            if let Some(name) = variable_of(command, &invalid) {
+                let source = format!("the environment variable {name}, which stands for {invalid}");
+                error.insert(ContextKind::InvalidArg, ContextValue::String(source));
+            }
+        }
+        // Options whose values came from the environment would be shown as if they were missing.
+        ErrorKind::MissingRequiredArgument => {
+            let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) else { return };
+            let words: Vec<String> = usage.to_string().split_whitespace().skip(2).map(str::to_owned).collect();
+            let usage = usage_of(command, &words);
+            error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+        }
+        _ => {}
+    }
+}
+
+/// Returns the usage of the subcommand that these words name.
+fn usage_of(command: &mut Command, words: &[String]) -> StyledStr {
+    match words.split_first() {
+        Some((word, rest)) if command.find_subcommand(word).is_some() => match command.find_subcommand_mut(word) {
+            Some(below) => usage_of(below, rest),
+            None => StyledStr::new(),
+        },
+        _ => command.render_usage(),
+    }
+}
+
+/// Returns the environment variable that an option has its value from.
+fn variable_of(command: &Command, option: &str) -> Option<String> {
+    let own = command.get_arguments().find(|arg| arg.to_string() == option).and_then(|arg| {
+        let name = arg.get_env().filter(|name| std::env::var_os(name).is_some())?;
+        let long = format!("--{}", arg.get_long()?);
+        let is_given = |text: OsString| text.to_str().is_some_and(|text| text.split('=').next() == Some(&*long));
+        (!std::env::args_os().any(is_given)).then(|| name.to_string_lossy().into_owned())
+    });
+    own.or_else(|| command.get_subcommands().find_map(|command| variable_of(command, option)))
 }
 
 /// Returns why a value is not valid. What the standard library says of numbers is no advice.

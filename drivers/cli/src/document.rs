@@ -77,6 +77,9 @@ fn read_stdin(flag: &str) -> Result<String, Error> {
 }
 
 fn parse(flag: &str, name: &str, text: &str) -> Result<Box<Json>, Error> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::Usage(format!("{flag}: {name} does not hold valid JSON: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        Error::Usage(format!(
+            "{flag}: {name} does not hold valid JSON: {error}; a string has quotes around it, as in \"text\""
+        ))
+    })
 }

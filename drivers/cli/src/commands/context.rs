@@ -76,7 +76,7 @@ struct Add {
     /// variable `NUNCIO_TOKEN`
     #[arg(long, value_name = "TOKEN", env = "NUNCIO_TOKEN", hide_env_values = true, value_parser = secret)]
     token: Option<Secret>,
-    /// File that holds the bearer token; its path is saved
+    /// File that holds the bearer token, which must exist; its path is saved
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
 }
@@ -108,6 +108,10 @@ impl Add {
     fn save(self) -> Result<(), Error> {
         let Add { name, url, token, token_file } = self;
         let token_file = token_file.map(std::path::absolute).transpose().map_err(Error::System)?;
+        if let Some(file) = &token_file {
+            let unreadable = |error| Error::Usage(format!("cannot read the token file {}: {error}", file.display()));
+            std::fs::File::open(file).map_err(unreadable)?;
+        }
         let mut contexts = Contexts::read()?;
         let said = match (&token, &token_file) {
             (None, None) => ", without a token",
@@ -137,10 +141,16 @@ fn remove(name: &str) -> Result<(), Error> {
     if contexts.contexts.remove(name).is_none() {
         return Err(contexts.unknown(name));
     }
-    if contexts.current.as_deref() == Some(name) {
+    let was_used = contexts.current.as_deref() == Some(name);
+    if was_used {
         contexts.current = None;
     }
-    contexts.write()
+    contexts.write()?;
+    eprint_line(&format!("the context {name} is removed"));
+    if was_used && !contexts.contexts.is_empty() {
+        eprint_line("no context is in use now; choose one with `nuncio context use NAME`");
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

@@ -82,6 +82,15 @@ impl Contexts {
         self.contexts.get(name).map(Some).ok_or_else(|| self.unknown(name))
     }
 
+    /// Says how a context can help a command that has no token.
+    pub(crate) fn advice(&self) -> &'static str {
+        if self.current.is_none() && !self.contexts.is_empty() {
+            "choose a saved runtime with `nuncio context use NAME`, because none is in use: `nuncio context list` shows them"
+        } else {
+            "save one with `nuncio context add`"
+        }
+    }
+
     pub(crate) fn unknown(&self, name: &str) -> Error {
         let names: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
         let known =

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Reconnect, Secret, TokenSource};
+use nuncio_tokio::arcp::{Client, ClientBuilder, InvalidUrl, Reconnect, Secret, TokenSource};
 
 use crate::error::Error;
 use crate::private;
@@ -63,8 +63,9 @@ impl Connection {
         let contexts = Contexts::read()?;
         let context = self.context_in(&contexts)?;
         let url = self.url_in(context);
-        let token = self.token(context.filter(|context| context.url == url))?;
-        let builder = Client::builder(&url, token).map_err(ClientBuildError::Url)?;
+        let advice = contexts.advice();
+        let token = self.token(context.filter(|context| context.url == url), advice)?;
+        let builder = Client::builder(&url, token).map_err(|error| self.not_a_url(&error, context))?;
         // Makes one attempt, so that an unreachable runtime is reported at once.
         let builder = builder.reconnect(Reconnect::default().connect_within(Duration::ZERO));
         Ok(match self.tls.client_tls()? {
@@ -79,6 +80,17 @@ impl Connection {
         Ok(self.url_in(self.context_in(&contexts)?))
     }
 
+    /// Says which URL is not valid, and where it came from.
+    fn not_a_url(&self, error: &InvalidUrl, context: Option<&Context>) -> Error {
+        let source = match () {
+            () if self.url.is_some() => "--url",
+            () if self.context.is_none() && variable("NUNCIO_URL").is_some() => "NUNCIO_URL",
+            () if context.is_some() => "the URL of the context",
+            () => "--url",
+        };
+        Error::Usage(format!("{error}; write {source} as ws://HOST:PORT/arcp"))
+    }
+
     fn context_in<'a>(&self, contexts: &'a Contexts) -> Result<Option<&'a Context>, Error> {
         let name = self.context.clone().or_else(|| variable("NUNCIO_CONTEXT"));
         contexts.find(name.as_deref())
@@ -91,7 +103,8 @@ impl Connection {
     }
 
     /// Returns the token. `context` is the context if the runtime has its URL: its token is sent to no other one.
-    fn token(&self, context: Option<&Context>) -> Result<TokenSource, Error> {
+    /// `advice` says what to do if there is none.
+    fn token(&self, context: Option<&Context>, advice: &str) -> Result<TokenSource, Error> {
         match (&self.token, &self.token_file) {
             (Some(token), _) => return Ok(TokenSource::fixed(token.clone())),
             (None, Some(file)) => return token_of(file),
@@ -106,9 +119,8 @@ impl Connection {
             (Some(token), _) => Ok(TokenSource::from(token)),
             (None, Some(file)) => token_of(Path::new(&file)),
             (None, None) => saved_token(context).unwrap_or_else(|| {
-                let what = "there is no token; set NUNCIO_TOKEN, give --token-file FILE or --token TOKEN, or save one with \
-                            `nuncio context add`";
-                Err(Error::Usage(what.to_owned()))
+                let set = "there is no token; set NUNCIO_TOKEN, or give --token-file FILE or --token TOKEN";
+                Err(Error::Usage(format!("{set}, or {advice}")))
             }),
         }
     }

@@ -340,3 +340,62 @@ fn a_job_that_is_lost_with_its_runtime_is_not_said_to_go_on() {
     assert!(message.contains("restarted without a journal and has also lost its jobs"), "{message}");
     assert!(!message.contains("open a new session") && !message.contains("go on"), "{message}");
 }
+
+#[test]
+fn a_value_that_lacks_its_quotes_is_recognized() {
+    let (code, message) = said(&["submit", "count", "--input", "1", "or", "not"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("unexpected argument 'or'") && message.contains("in quotes"), "{message}");
+    let (_, message) = said(&["submit", "count", "--inptu", "1"]);
+    assert!(message.contains("--input") && !message.contains("in quotes"), "a slip has its own tip: {message}");
+}
+
+#[test]
+fn json_on_stdin_that_is_not_valid_gets_advice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(&folder, "input", b"a b c\n");
+    let mut command = nuncio(&["submit", "count", "--input", "-"]);
+    let output = command.stdin(fs::File::open(path).expect("the file")).output().expect("the binary runs");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.contains("stdin does not hold valid JSON") && message.contains("quotes around it"), "{message}");
+}
+
+#[test]
+fn a_wrong_value_of_a_variable_is_reported_under_its_name() {
+    let output = nuncio(&["serve", "--check"]).env("NUNCIO_TOKENS", "s3cret").output().expect("the binary runs");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.contains("NUNCIO_TOKENS") && !message.contains("s3cret"), "{message}");
+    let mut command = nuncio(&["serve", "--check", "--token", "s3cret"]);
+    let output = command.env("NUNCIO_TOKENS", "a=b").output().expect("the binary runs");
+    assert!(!stderr(&output).contains("NUNCIO_TOKENS"), "the option was given: {}", stderr(&output));
+    let mut command = nuncio(&["jobs", "--token", "t"]);
+    let output = command.env("NUNCIO_URL", "http://127.0.0.1:1/arcp").output().expect("the binary runs");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.contains("write NUNCIO_URL as ws://") && !message.contains("--url"), "{message}");
+    let (_, message) = said(&["jobs", "--token", "t", "--url", "http://127.0.0.1:1/arcp"]);
+    assert!(message.contains("write --url as ws://"), "{message}");
+}
+
+#[test]
+fn an_option_that_the_environment_gives_is_not_shown_as_missing() {
+    let mut command = nuncio(&["caracal", "terminate"]);
+    command.env("CARACAL_COORDINATOR_URL", "http://127.0.0.1:1").env("CARACAL_ZONE_ID", "z1");
+    let output = command.output().expect("the binary runs");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.contains("Usage: nuncio caracal terminate [OPTIONS] <SESSION>"), "{message}");
+}
+
+#[test]
+fn the_journal_of_a_replay_is_named_as_for_the_commands_of_journals() {
+    let job = ["--job", "job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB"];
+    let said = |file: &[&str]| said(&[&["replay"][..], file, &job].concat());
+    let (code, message) = said(&["/no/such/journal"]);
+    assert_ne!(code, Some(2), "{message}");
+    assert_eq!(said(&["--journal", "/no/such/journal"]), (code, message));
+    assert_eq!(said(&[]).0, Some(2));
+    assert_eq!(said(&["a", "--journal", "a"]).0, Some(2));
+}

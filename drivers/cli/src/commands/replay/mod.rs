@@ -26,9 +26,9 @@ use text::Texts;
 
 const AFTER_HELP: &str = "\
 Examples:
-  nuncio replay --journal my.journal --job job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB --text
+  nuncio replay my.journal --job job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB --text
   nuncio journal sessions my.journal
-  nuncio replay --journal my.journal --session sess_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB \\
+  nuncio replay my.journal --session sess_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB \\
     --follow | jq .payload
 
 Prints the numbered frames of the session as a resume sends them: one JSON
@@ -54,10 +54,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 #[command(group = ArgGroup::new("what").args(["session", "job"]).multiple(true).required(true))]
+#[command(group = ArgGroup::new("where").args(["file", "journal"]).required(true))]
 pub(crate) struct Options {
     /// File of the journal, as given to `nuncio serve --journal`
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same as FILE
     #[arg(long, value_name = "FILE")]
-    journal: PathBuf,
+    journal: Option<PathBuf>,
     /// Id of the session; `nuncio journal sessions FILE` lists them [default: the one that submitted the job of --job]
     #[arg(long, value_name = "SESSION", value_parser = session)]
     session: Option<SessionUlid>,
@@ -80,6 +84,13 @@ pub(crate) struct Options {
     /// Continue with frames that are written to the journal from now on
     #[arg(long)]
     follow: bool,
+}
+
+impl Options {
+    /// The file of the journal. The command line has one of the two.
+    fn path(&self) -> &Path {
+        self.file.as_ref().or(self.journal.as_ref()).map_or(Path::new(""), PathBuf::as_path)
+    }
 }
 
 fn session(text: &str) -> Result<SessionUlid, &'static str> {
@@ -136,11 +147,11 @@ enum Reader {
 
 impl Replay {
     fn open(options: Options, stop: Arc<AtomicBool>) -> Result<Replay, Error> {
-        let mut journals = journal_file::open_all(&options.journal)?;
-        let job = options.job.as_deref().map(|text| job_of(&journals, text, &options.journal)).transpose()?;
+        let mut journals = journal_file::open_all(options.path())?;
+        let job = options.job.as_deref().map(|text| job_of(&journals, text, options.path())).transpose()?;
         let session = match (options.session, job) {
             (Some(session), _) => session,
-            (None, Some(job)) => session_of(&journals, job, &options.journal)?,
+            (None, Some(job)) => session_of(&journals, job, options.path())?,
             // clap requires one of them.
             (None, None) => return Err(Error::Usage("give --session or --job".to_owned())),
         };
@@ -155,7 +166,7 @@ impl Replay {
             return Ok(Exit::Success);
         }
         if !self.transcript.is_known() {
-            let file = self.options.journal.display();
+            let file = self.options.path().display();
             return Err(Error::NotFound(format!(
                 "the journal {file} has no session {}; `nuncio journal sessions {file}` lists those it has",
                 self.session

@@ -82,3 +82,29 @@ fn the_url_on_which_serve_listens_is_the_default() {
     assert_ne!(unreachable.code, Some(2), "no option is missing: {}", unreachable.stderr);
     assert!(!unreachable.stderr.contains("--url <URL>"), "{}", unreachable.stderr);
 }
+
+#[test]
+fn what_removes_a_context_says_so_and_what_to_use_then() {
+    let runtime = Runtime::start();
+    for name in ["home", "work"] {
+        run(&runtime, &["context", "add", name, "--url", runtime.url(), "--token", TOKEN]);
+    }
+    let removed = run(&runtime, &["context", "remove", "work"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    assert!(removed.stderr.contains("the context work is removed"), "{}", removed.stderr);
+    assert!(removed.stderr.contains("nuncio context use"), "{}", removed.stderr);
+    let refused = bare(&runtime, &["jobs"]).env("NUNCIO_URL", runtime.url()).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("there is no token") && said.contains("nuncio context use NAME"), "{said}");
+    let removed = run(&runtime, &["context", "remove", "home"]);
+    assert!(!removed.stderr.contains("nuncio context use"), "there is none to use: {}", removed.stderr);
+}
+
+#[test]
+fn a_token_file_that_cannot_be_read_is_not_saved() {
+    let runtime = Runtime::start();
+    let added = run(&runtime, &["context", "add", "home", "--url", runtime.url(), "--token-file", "/no/such/file"]);
+    assert_eq!(added.code, Some(2), "{}", added.stderr);
+    assert!(added.stderr.contains("/no/such/file"), "{}", added.stderr);
+    assert_eq!(run(&runtime, &["context", "list"]).stdout, "");
+}
