@@ -231,6 +231,9 @@ impl From<ClientError> for Error {
             ClientError::Failed(RequestFailure::NotNegotiated(feature)) => {
                 Error::Refused(format!("the runtime does not offer {feature}, which this request needs"))
             }
+            ClientError::Failed(RequestFailure::Refused(fault)) if fault.known() == Some(ErrorCode::JobNotFound) => {
+                Error::Refused(format!("there is no such job: {sentence}; `nuncio jobs` lists those that you may see"))
+            }
             ClientError::Failed(RequestFailure::Refused(fault)) => Error::Refused(match advice(&fault.code) {
                 Some(advice) => format!("the runtime refused the request: {sentence}; {advice}"),
                 None => format!("the runtime refused the request: {sentence}"),
@@ -258,7 +261,6 @@ fn advice(code: &str) -> Option<&'static str> {
         "AGENT_NOT_AVAILABLE" | "AGENT_VERSION_NOT_AVAILABLE" => {
             "check the agent's name and version, and that this runtime offers it"
         }
-        "JOB_NOT_FOUND" => "`nuncio jobs` lists those that you may see",
         "LEASE_EXPIRED" => "give the job a later end with --expires-in",
         _ => return None,
     })

@@ -237,5 +237,5 @@ pub(super) fn cancelled() -> Fault {
 }
 
 fn expired() -> Fault {
-    Fault::new(ErrorCode::LeaseExpired, "the job's lease has expired; submit it again with a later expires_at")
+    Fault::new(ErrorCode::LeaseExpired, "the job's lease has expired")
 }

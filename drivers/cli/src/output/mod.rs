@@ -124,11 +124,12 @@ impl Printer {
         let id = &job.job_id;
         match (saved, then_principal) {
             (Ok(()), true) => {
-                let then = "and then anywhere, with a token of the same principal";
-                self.note(&format!("cancel it with `nuncio cancel {id}` on this machine until {until}, {then}")).await;
+                self.note(&format!("cancel it with `nuncio cancel {id}` on this machine")).await;
+                let then = "every machine can cancel it with a token of the same principal";
+                self.note(&format!("from {until} on, {then}")).await;
             }
             (Ok(()), false) => {
-                self.note(&format!("cancel it with `nuncio cancel {id}` on this machine until {until}")).await;
+                self.note(&format!("cancel it with `nuncio cancel {id}` on this machine before {until}")).await;
             }
             (Err(error), true) => {
                 let only_then = format!("the job can be cancelled only from {until} on, with `nuncio cancel {id}`");

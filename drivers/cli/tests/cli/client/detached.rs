@@ -179,7 +179,11 @@ fn after_the_resume_window_a_job_can_be_cancelled_on_another_machine() {
         };
         let left = on("one", &serving.url, &["submit", "slow", "--input", r#"{"ticks":1000000}"#, "--detach"]);
         assert_eq!(left.code, Some(0), "{}", left.stderr);
-        assert!(left.stderr.contains("Z, and then anywhere, with a token of the same principal"), "{}", left.stderr);
+        assert!(
+            left.stderr.contains("Z on, every machine can cancel it with a token of the same principal"),
+            "{}",
+            left.stderr
+        );
         if restarts {
             serving.stop("KILL");
             serving = Serving::start(arguments);
