@@ -283,8 +283,8 @@ impl Events {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
                 // Once per power of two, since each attempt to connect fails alike.
                 if failures.is_power_of_two() {
-                    let (servers, error) = (&*self.servers, Sanitized(&error));
-                    warn!(servers, %error, failures, "NATS cannot be reached; the client tries again");
+                    let servers = &*self.servers;
+                    warn!(servers, error = %Sanitized(&error), failures, "NATS cannot be reached; the client tries again");
                 }
             }
         }

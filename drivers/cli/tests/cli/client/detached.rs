@@ -90,6 +90,17 @@ fn a_detached_job_can_be_cancelled() {
 }
 
 #[test]
+fn cancel_says_what_it_waits_for_if_the_job_does_not_end() {
+    let runtime = Runtime::start();
+    let job = runtime.run(&["submit", "stubborn", "--detach"]).stdout.trim().to_owned();
+    let mut cancel = runtime.start_command(&["cancel", &job]);
+    cancel.until("waiting for the job to end");
+    runtime.gate.open(1);
+    let done = cancel.end();
+    assert!(done.stderr.ends_with("the job was cancelled\n"), "{}", done.stderr);
+}
+
+#[test]
 fn cancel_can_return_before_the_end() {
     let runtime = Runtime::start();
     let job = runtime.run(&["submit", "stubborn", "--detach"]).stdout;
