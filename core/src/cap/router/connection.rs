@@ -30,6 +30,7 @@ impl Router {
                 this.outbox.subscribe(Subject::TrustAuthenticate);
             }
             this.outbox.publish_unsent();
+            this.acquainted = this.clock.now().plus(this.config.heartbeat_interval);
             let until = this.clock.now().plus(this.config.worker_timeout());
             this.workers.spare(until, &mut this.timers);
             let jobs: Vec<RouterJob> = this.jobs.keys().collect();

@@ -132,6 +132,8 @@ pub struct Router {
     jobs: Jobs,
     queue: Queue,
     workers: Workers,
+    /// When each worker has sent a heartbeat on this connection of the bus, so that all are known.
+    acquainted: Time,
     /// Gives sessions to workers, if the settings say so.
     trust: Option<TrustAuthority>,
     /// Packets of the production profile, if the settings ask for it.
@@ -155,6 +157,7 @@ impl Router {
             jobs: Jobs::default(),
             queue: Queue::default(),
             workers: Workers::default(),
+            acquainted: Time::MAX,
             cancelled: Cancelled::default(),
             alerts: Alerts::default(),
             outbox: Outbox::default(),

@@ -93,9 +93,10 @@ impl Router {
         self.workers.get(worker).and_then(|worker| worker.topics.as_ref()).into_iter().flatten()
     }
 
-    /// Returns whether a worker is alive that serves a topic, or whose topics are not known.
+    /// Returns whether a worker is alive that serves a topic, or whose topics are not known. Until a heartbeat of each worker
+    /// could come since the bus was connected, there may be one that is not known yet.
     pub fn may_be_served(&self, topic: &Topic) -> bool {
-        self.workers.may_serve(topic)
+        self.workers.may_serve(topic) || self.clock.now() < self.acquainted
     }
 
     /// Returns the number of jobs that have not ended.

@@ -19,6 +19,13 @@ fn a_job_of_a_topic_that_no_known_worker_serves_says_so_at_its_end() {
     }
     let late = SILENT.replacen("retrying j", "result j TIMEOUT JOB_TIMEOUT", 1);
     assert_eq!(harness.wait(10_000), ["dead letter j", &*late, "ended j TIMEOUT"]);
+    // Just after the connection, there may be one that was not heard yet.
+    let mut harness = Harness::with(|config| {
+        config.redispatches = 0;
+        config.dispatch_timeout = core::time::Duration::from_millis(4_999);
+    });
+    harness.submit(request("j"));
+    assert_eq!(harness.wait(4_999)[1], "result j TIMEOUT JOB_TIMEOUT: nothing was heard of the job from any worker");
     // One whose topics are not known may serve it.
     let mut harness = Harness::with(|config| config.redispatches = 0);
     harness.heartbeat("w", 0, 1);
