@@ -147,11 +147,19 @@ pub(crate) fn delete(job_id: &JobId) {
     }
 }
 
-/// Returns whether there is a process with this id.
+/// Returns whether there is a process with this id that has not ended.
 #[cfg(unix)]
 fn is_running(process: u32) -> bool {
     let pid = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)) && !is_zombie(process)
+}
+
+/// Returns whether a process has ended and its parent has not asked how, as far as the system tells it in Linux's way.
+#[cfg(unix)]
+fn is_zombie(process: u32) -> bool {
+    // The name of the program is in parentheses, and may have some itself.
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, state)| state.trim_start().starts_with('Z'))
 }
 
 /// It is not known. A session that is taken over ends the process that follows it.
@@ -188,5 +196,24 @@ fn delete_lapsed(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     for path in entries.map(|entry| entry.path()).filter(|path| has_lapsed(path)) {
         let _stays = fs::remove_file(path);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_not_running_before_its_parent_asks() {
+        assert!(is_running(std::process::id()));
+        let mut child = Command::new("true").spawn().unwrap();
+        // It ends by itself, and stays until `wait`.
+        while is_running(child.id()) {
+            std::thread::yield_now();
+        }
+        assert!(child.wait().unwrap().success());
     }
 }
