@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use nuncio_tokio::arcp::journal::{JournalError, Shard, SqliteJournal};
 
+/// How many files are looked for that may belong to a journal whose first file is missing.
+const MOST_SHARDS: u32 = 256;
+
 /// Returns the file of one shard, from 0 on: the first one has the name of the journal, those of the others begin like it.
 pub(crate) fn of_shard(journal: &Path, shard: u32) -> PathBuf {
     let mut file = journal.as_os_str().to_owned();
@@ -18,6 +21,7 @@ pub(crate) fn of_shard(journal: &Path, shard: u32) -> PathBuf {
 /// Errors: a file of them is missing, or is that of another shard.
 pub(crate) fn files(journal: &Path) -> Result<Vec<PathBuf>, JournalFileError> {
     let shard_of = |file: &Path| inspect(file, SqliteJournal::shard).map(|shard| shard.unwrap_or(Shard::ONLY));
+    check_first(journal, 1)?;
     let first = shard_of(journal)?;
     if first.number > 0 {
         return Err(JournalFileError::NotFirst { file: journal.to_owned(), shard: first });
@@ -25,7 +29,8 @@ pub(crate) fn files(journal: &Path) -> Result<Vec<PathBuf>, JournalFileError> {
     let files: Vec<PathBuf> = (0..first.of).map(|shard| of_shard(journal, shard)).collect();
     for (number, file) in (0..).zip(&files).skip(1) {
         let wanted = Shard { number, of: first.of };
-        if matches!(file.try_exists(), Ok(false)) {
+        if is_new(file) {
+            check_log(file)?;
             return Err(JournalFileError::MissingShard { file: file.clone(), shard: wanted });
         }
         let found = shard_of(file)?;
@@ -34,6 +39,22 @@ pub(crate) fn files(journal: &Path) -> Result<Vec<PathBuf>, JournalFileError> {
         }
     }
     Ok(files)
+}
+
+/// Checks that the first file is there if one of the shards from `further` on is.
+///
+/// Errors: [`JournalFileError::MissingShard`].
+pub(crate) fn check_first(journal: &Path, further: u32) -> Result<(), JournalFileError> {
+    if !is_new(journal) {
+        return Ok(());
+    }
+    check_log(journal)?;
+    for other in (further..MOST_SHARDS).map(|shard| of_shard(journal, shard)).filter(|other| !is_new(other)) {
+        if let Ok(Some(Shard { of, .. })) = inspect(&other, SqliteJournal::shard) {
+            return Err(JournalFileError::MissingShard { file: journal.to_owned(), shard: Shard { number: 0, of } });
+        }
+    }
+    Ok(())
 }
 
 /// Opens the files of all shards of a journal to read, in their order. Another process may be using them.
@@ -52,8 +73,21 @@ pub(crate) fn inspect<T>(
 /// Opens a journal to read. Another process may be using the journal.
 pub(crate) fn open(file: &Path) -> Result<SqliteJournal, JournalFileError> {
     match file.try_exists() {
-        Ok(false) => Err(JournalFileError::Missing(file.to_owned())),
+        Ok(false) => check_log(file).and(Err(JournalFileError::Missing(file.to_owned()))),
         Ok(true) | Err(_) => SqliteJournal::look(file).map_err(|error| JournalFileError::new(file, error)),
+    }
+}
+
+/// Returns whether a server would create a journal. An empty file counts as none.
+pub(crate) fn is_new(file: &Path) -> bool {
+    file.metadata().map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |file| file.len() == 0)
+}
+
+/// Checks that a file that is missing or empty has not left its log.
+pub(crate) fn check_log(file: &Path) -> Result<(), JournalFileError> {
+    match SqliteJournal::look(file) {
+        Err(error @ JournalError::Orphaned { .. }) => Err(JournalFileError::new(file, error)),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -72,6 +106,8 @@ pub(crate) enum JournalFileError {
         file: PathBuf,
         shard: Shard,
     },
+    /// There is a file already where a journal was to be restored.
+    RestoreExists(String),
     Unusable {
         file: PathBuf,
         error: JournalError,
@@ -81,6 +117,16 @@ pub(crate) enum JournalFileError {
 impl JournalFileError {
     pub(crate) fn new(file: &Path, error: JournalError) -> JournalFileError {
         JournalFileError::Unusable { file: file.to_owned(), error }
+    }
+
+    /// Returns the error of a restoration, whose copy is the journal that a server will use.
+    pub(crate) fn of_restore(self) -> JournalFileError {
+        match self {
+            JournalFileError::Unusable { error: JournalError::CopyExists(file), .. } => {
+                JournalFileError::RestoreExists(file)
+            }
+            other => other,
+        }
     }
 
     /// Returns whether the file could be read and its contents are wrong.
@@ -93,6 +139,7 @@ impl JournalFileError {
                     error: JournalError::Damaged(_)
                         | JournalError::Version { .. }
                         | JournalError::Incomplete(_)
+                        | JournalError::Orphaned { .. }
                         | JournalError::OtherShard { .. }
                         | JournalError::NewShard(_),
                     ..
@@ -110,15 +157,22 @@ impl std::fmt::Display for JournalFileError {
             JournalFileError::MissingShard { file, shard } => {
                 return write!(
                     f,
-                    "the journal is not whole: {shard} is missing, whose file is {}; put it beside the first one, or \
-                     restore all from a copy that was made with nuncio journal backup",
+                    "the journal is not whole: the file of {shard}, {}, is missing or empty; put it back beside the others, or \
+                     restore all files from a copy that was made with nuncio journal backup",
                     file.display()
+                );
+            }
+            JournalFileError::RestoreExists(file) => {
+                return write!(
+                    f,
+                    "{file} exists already, and restore does not replace a journal; restore to another path, or stop the nuncio \
+                     that uses this journal and move all its files away first"
                 );
             }
             JournalFileError::NotFirst { file, shard } => {
                 return write!(
                     f,
-                    "{} has {shard} of a journal; give the file of shard 1, whose name does not end with .{}",
+                    "{} is the file of {shard} of a journal; give the first file, whose name does not end with .{}",
                     file.display(),
                     shard.number
                 );
@@ -141,6 +195,7 @@ impl std::fmt::Display for JournalFileError {
                 "the journal {file} is not whole: it was in use, and its write-ahead log {file}-wal is missing; put it \
                  beside the journal, or use a copy that was made with nuncio journal backup"
             ),
+            JournalError::Orphaned { .. } => write!(f, "{error}"),
             JournalError::Gone(_) => write!(
                 f,
                 "the journal {file} was deleted, moved or replaced while it was in use; restore it from a copy before the \
@@ -177,7 +232,7 @@ impl std::fmt::Display for JournalFileError {
                 "the journal of {shard} is new, but other shards of {file} have older journals; restore it from a copy, or begin a \
                  new journal at another path"
             ),
-            JournalError::CopyExists(_) => write!(f, "{error}"),
+            JournalError::CopyExists(_) => write!(f, "{error}; give the copy another name"),
             JournalError::Copy { to, fault } => write!(
                 f,
                 "cannot write the copy {to}: {fault}; check that its folder exists, that nuncio may write there, and that \

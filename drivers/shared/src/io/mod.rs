@@ -30,6 +30,8 @@ mod race;
 pub(crate) mod random;
 #[cfg(all(feature = "sqlite", any(feature = "cap", feature = "caracal")))]
 pub(crate) mod sqlite;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite_log;
 pub(crate) mod sync;
 mod text;
 #[cfg(any(feature = "cap", feature = "caracal"))]

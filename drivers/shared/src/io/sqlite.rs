@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::sqlite_log::orphaned_log;
+
 /// How long another process may take to leave the file, as one does that is ending.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -28,6 +30,13 @@ impl Form {
     ///
     /// Errors: a sentence that says that the file cannot be read or written, is in use by another process, or has another form.
     pub(crate) fn open(&self, path: &Path) -> Result<Connection, String> {
+        if let Some(log) = orphaned_log(path) {
+            return Err(format!(
+                "the file is missing, although its log {} is there; put the file back beside its log, or move the log away to \
+                 begin a new file",
+                log.display()
+            ));
+        }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -68,5 +77,30 @@ fn fault(error: rusqlite::Error) -> String {
             "another process has the file open; stop that process, or give another file".to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use super::*;
+    use crate::io::sqlite_log::beside;
+
+    const FORM: Form =
+        Form { application: 7, version: 1, content: "a test", schema: "CREATE TABLE t (n INTEGER) STRICT;" };
+
+    #[test]
+    fn a_log_without_its_file_is_refused_and_left_as_it_is() {
+        let path = std::env::temp_dir().join(format!("nuncio-orphan-{}", std::process::id()));
+        for suffix in ["-wal", "-journal"] {
+            let log = beside(&path, suffix);
+            std::fs::write(&log, "records").unwrap();
+            let refused = FORM.open(&path).unwrap_err();
+            assert!(refused.contains("the file is missing, although its log"), "{refused}");
+            assert_eq!((std::fs::read(&log).unwrap(), path.exists()), (b"records".to_vec(), false));
+            std::fs::remove_file(&log).unwrap();
+        }
+        drop(FORM.open(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
     }
 }

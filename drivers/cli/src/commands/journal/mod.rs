@@ -173,7 +173,8 @@ impl Action {
             Action::Restore { copy, file } => {
                 let files = journal_file::files(copy)?;
                 each(&files, SqliteJournal::check)?;
-                Ok(vec![copied("restored", &copy_all(&files, file)?, file)])
+                let stats = copy_all(&files, file).map_err(JournalFileError::of_restore)?;
+                Ok(vec![copied("restored", &stats, file)])
             }
             Action::Compact { journal, retain } => Ok(vec![compact(&journal.file, *retain)?]),
         }

@@ -98,8 +98,10 @@ fn share(space: DiskSpace, own: u64) -> (u64, u64) {
 }
 
 impl JournalSetting {
-    /// Opens the journals of all shards, in their order. If the first files are those of other shards, no further one is created.
+    /// Opens the journals of all shards, in their order. Files are created only if those that exist can be opened, and if none
+    /// of the set is missing.
     pub(super) fn open(&self) -> Result<Vec<SqliteJournal>, ServeError> {
+        self.check()?;
         let options = self.options_here();
         let mut journals = Vec::new();
         for (number, file) in (0..).zip(self.files()) {
@@ -144,7 +146,8 @@ impl JournalSetting {
         let (mut is_begun, mut lacks) = (false, None);
         for (number, file) in (0..).zip(self.files()) {
             let wanted = Shard { number, of: self.shards.get() };
-            let found = if is_new(&file) {
+            let found = if journal_file::is_new(&file) {
+                journal_file::check_log(&file).map_err(ServeError::Journal)?;
                 None
             } else {
                 journal_file::inspect(&file, SqliteJournal::shard).map_err(ServeError::Journal)?
@@ -155,12 +158,14 @@ impl JournalSetting {
                     return Err(ServeError::Journal(JournalFileError::new(&file, error)));
                 }
                 Some(_) => is_begun = true,
-                None => lacks = lacks.or(Some(wanted)),
+                None => lacks = lacks.or(Some((wanted, file))),
             }
         }
-        if let Some(shard) = lacks.filter(|_| is_begun) {
-            return Err(self.error(JournalError::NewShard(shard)));
+        if let Some((shard, file)) = lacks.filter(|_| is_begun) {
+            return Err(ServeError::Journal(JournalFileError::MissingShard { file, shard }));
         }
+        // The other files may be those of shards that this server would not have.
+        journal_file::check_first(&self.file, self.shards.get()).map_err(ServeError::Journal)?;
         if !self.is_new() {
             return Ok(());
         }
@@ -178,7 +183,7 @@ impl JournalSetting {
 
     /// Returns whether a server would create the journal.
     pub(super) fn is_new(&self) -> bool {
-        is_new(&self.file)
+        journal_file::is_new(&self.file)
     }
 
     /// The line of `--check`.
@@ -215,11 +220,6 @@ impl JournalSetting {
             eprint_line(&text);
         }
     }
-}
-
-/// Returns whether a server would create a journal. An empty file counts as none.
-fn is_new(file: &Path) -> bool {
-    file.metadata().map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |file| file.len() == 0)
 }
 
 /// Returns what is there again from the journal of this name.

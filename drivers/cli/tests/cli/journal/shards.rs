@@ -62,8 +62,37 @@ fn another_number_of_shards_is_refused() {
     let flags = ["serve", "--demo-agents", "--journal", &journal, "--shards", "2"];
     for more in [&["--check"][..], &["--listen", "127.0.0.1:0"]] {
         let refused = run(&[&flags, more].concat());
-        assert!(stderr(&refused).contains("the journal of shard 2 of 2 is new"), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("the file of shard 2 of 2"), "{}", stderr(&refused));
     }
+}
+
+/// It would be lost, if a server took an empty file for that of a shard without jobs.
+#[test]
+fn a_file_that_is_missing_is_missing_at_every_start() {
+    let folder = Folder::new();
+    let (journal, _) = of_two(&folder);
+    let hidden = folder.path("hidden");
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal, "--shards", "2"];
+    for (number, missing) in (1..).zip([&journal, &folder.file("journal.1")]) {
+        std::fs::rename(missing, &hidden).unwrap();
+        for _ in 0..2 {
+            let refused = run(&flags);
+            assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), ""));
+            let said = format!("the file of shard {number} of 2, {missing}, is missing or empty");
+            assert!(stderr(&refused).contains(&said), "{}", stderr(&refused));
+            assert!(!std::path::Path::new(missing).exists(), "nothing was created");
+        }
+        std::fs::write(missing, "").unwrap();
+        for refused in [run(&flags), run(&["journal", "check", &folder.file("journal")])] {
+            assert!(!refused.status.success() && !stderr(&refused).contains("check that the path is right, that"));
+        }
+        assert_eq!(std::fs::read(missing).unwrap(), b"");
+        std::fs::rename(&hidden, missing).unwrap();
+    }
+    std::fs::rename(&journal, &hidden).unwrap();
+    let alone = run(&["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal]);
+    assert!(stderr(&alone).contains("the file of shard 1 of 2"), "{}", stderr(&alone));
+    assert!(!folder.path("journal").exists());
 }
 
 /// Without records, the number of shards can still be chosen once.
@@ -172,9 +201,15 @@ fn a_journal_without_one_of_its_files_is_not_whole() {
     };
     let alone = run(&["journal", "check", &second]);
     assert_eq!((alone.status.code(), stdout(&alone)), (Some(1), ""));
-    assert!(stderr(&alone).contains("has shard 2 of 2 of a journal; give the file of shard 1"), "{}", stderr(&alone));
+    assert!(
+        stderr(&alone).contains("is the file of shard 2 of 2 of a journal; give the first file"),
+        "{}",
+        stderr(&alone)
+    );
     std::fs::rename(&second, folder.path("elsewhere")).unwrap();
-    refused(&format!("shard 2 of 2 is missing, whose file is {second}"));
+    refused(&format!("the file of shard 2 of 2, {second}, is missing or empty"));
+    std::fs::write(&second, "").unwrap();
+    refused(&format!("the file of shard 2 of 2, {second}, is missing or empty"));
     // A copy of the first one.
     std::fs::copy(&journal, &second).unwrap();
     refused("is that of shard 1 of 2, and not that of shard 2 of 2");
@@ -198,7 +233,10 @@ fn a_copy_that_cannot_be_written_names_itself() {
     let complaint = refused(&folder.file("copy"));
     assert_eq!(
         complaint,
-        format!("nuncio: {} exists already; remove it, or give the copy another name\n", folder.file("copy"))
+        format!(
+            "nuncio: {} exists already, and a copy is never written over another file; give the copy another name\n",
+            folder.file("copy")
+        )
     );
     assert!(!folder.path("copy.1").exists());
 }

@@ -48,11 +48,14 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn assign(&mut self, shard: Shard) -> Result<Assigned, JournalError> {
-        let mut records = lock(&self.records);
-        let known = records.shard.or((!records.all.is_empty()).then_some(Shard::ONLY));
-        let assigned = shard.check(known)?;
-        records.shard = Some(shard);
+        let assigned = shard.check(self.shard()?)?;
+        lock(&self.records).shard = Some(shard);
         Ok(assigned)
+    }
+
+    fn shard(&self) -> Result<Option<Shard>, JournalError> {
+        let records = lock(&self.records);
+        Ok(records.shard.or((!records.all.is_empty()).then_some(Shard::ONLY)))
     }
 
     fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {

@@ -53,7 +53,7 @@ pub use sqlite::{Committed, DiskSpace, JournalContents, JournalStats, SqliteJour
 /// }
 /// ```
 pub trait Journal: Send + 'static {
-    /// Notes of which shard the records are. It is called first, at every start of a server.
+    /// Notes of which shard the records are. It is called at every start of a server, before the records are loaded.
     ///
     /// By default, a journal cannot be one of several.
     ///
@@ -62,7 +62,13 @@ pub trait Journal: Send + 'static {
         if shard == Shard::ONLY {
             return Ok(Assigned::Again);
         }
-        Err(JournalError::Io("a journal of this kind cannot be one of several".to_owned()))
+        Err(JournalError::Io(NOT_OF_SEVERAL.to_owned()))
+    }
+
+    /// Returns the shard whose records the journal has, or `None` if it is new. Nothing is changed. It is called before
+    /// [`assign`](Journal::assign), of journals of several shards.
+    fn shard(&self) -> Result<Option<Shard>, JournalError> {
+        Err(JournalError::Io(NOT_OF_SEVERAL.to_owned()))
     }
 
     /// Calls `each` with every record, in the order of their numbers, until it returns false.
@@ -96,6 +102,8 @@ pub trait Journal: Send + 'static {
         Ok(false)
     }
 }
+
+const NOT_OF_SEVERAL: &str = "a journal of this kind cannot be one of several";
 
 /// One of the shards of a server: [`ServerBuilder::shards`](crate::arcp::ServerBuilder::shards).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +188,16 @@ pub enum JournalError {
         "the journal {0} is not whole: it was in use, and its write-ahead log {0}-wal is missing; copy both files, or make the copy with nuncio journal backup"
     )]
     Incomplete(String),
+    /// There is a log of the journal, and not the file that it belongs to.
+    #[error(
+        "the journal {file} is missing, although its log {log} is there; put the journal back beside its log, or move the log away to begin a new journal"
+    )]
+    Orphaned {
+        /// The path of the journal.
+        file: String,
+        /// The path of the log.
+        log: String,
+    },
     /// The file is no longer where it was opened.
     #[error("the journal {0} was deleted, moved or replaced while it was in use")]
     Gone(String),
@@ -215,7 +233,7 @@ pub enum JournalError {
     )]
     NewShard(Shard),
     /// There is a file where a copy was to be written.
-    #[error("{0} exists already; remove it, or give the copy another name")]
+    #[error("{0} exists already, and a copy is never written over another file")]
     CopyExists(String),
     /// A copy cannot be written, whereas the journal is not affected.
     #[error("the copy {to} cannot be written: {fault}")]
@@ -246,6 +264,7 @@ impl JournalError {
     pub fn is_final(&self) -> bool {
         match self {
             JournalError::Incomplete(_)
+            | JournalError::Orphaned { .. }
             | JournalError::Gone(_)
             | JournalError::Foreign(_)
             | JournalError::Damaged(_)
@@ -298,6 +317,25 @@ impl From<RecordError> for JournalError {
             RecordError::Version(found) => JournalError::Version { found, known: u64::from(Record::VERSION) },
             RecordError::Unknown(_) | RecordError::Damaged(_) => JournalError::Damaged(error.to_string()),
         }
+    }
+}
+
+/// Checks that the journals are those of all shards of one server, or that all of them are new. None is changed.
+pub(crate) fn check_set(journals: &[Box<dyn Journal>]) -> Result<(), JournalError> {
+    if journals.len() < 2 {
+        return Ok(());
+    }
+    let of = u32::try_from(journals.len()).unwrap_or(u32::MAX);
+    let mut new = Vec::new();
+    for (number, journal) in (0..).zip(journals) {
+        let shard = Shard { number, of };
+        if shard.check(journal.shard()?)? == Assigned::New {
+            new.push(shard);
+        }
+    }
+    match new.first() {
+        Some(shard) if new.len() < journals.len() => Err(JournalError::NewShard(*shard)),
+        Some(_) | None => Ok(()),
     }
 }
 

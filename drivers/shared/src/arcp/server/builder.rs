@@ -20,7 +20,7 @@ use super::status::PoolSource;
 use crate::arcp::agent::registry::Registry;
 use crate::arcp::agent::run::Runner;
 use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, JobContext};
-use crate::arcp::journal::{self, Assigned, Journal, JournalError, Orders, Shard, worker};
+use crate::arcp::journal::{self, Journal, Orders, Shard, worker};
 use crate::auth::{BoxVerifier, Verifier};
 use crate::io::clock::Clock;
 use crate::io::{Driver, Io, descriptors, random};
@@ -388,12 +388,11 @@ fn start(config: &Config, agents: &[AgentSpec], journals: &mut [Box<dyn Journal>
         return Ok(Started { clock, runtimes: started, restored: None });
     }
     config.journal = Journaling::Readable;
-    let (mut all, mut new) = (None::<Restored>, Vec::new());
+    journal::check_set(journals)?;
+    let mut all = None::<Restored>;
     for (number, journal) in (0..).zip(journals) {
         let shard = Shard { number, of: config.shards };
-        if journal.assign(shard)? == Assigned::New {
-            new.push(shard);
-        }
+        journal.assign(shard)?;
         let seed = random::seed().map_err(BuildError::System)?;
         let (runtime, restored) = journal::restore(config.clone(), agents.to_vec(), seed, clock.now(), &mut **journal)?
             .map_err(|refused| not_valid(&refused))?;
@@ -402,9 +401,6 @@ fn start(config: &Config, agents: &[AgentSpec], journals: &mut [Box<dyn Journal>
         started.push((runtime, Some(restored)));
     }
     if let Some(restored) = all {
-        if let Some(shard) = new.first().filter(|_| config.shards > 1 && new.len() < started.len()) {
-            return Err(JournalError::NewShard(*shard).into());
-        }
         let begun = clock.now();
         if restored.now.since(begun) > 1_000_000 {
             let (latest, wall) = (restored.now.to_rfc3339(), begun.to_rfc3339());

@@ -16,6 +16,7 @@ use super::lock::Lock;
 use super::options::Sync;
 use crate::arcp::journal::{JournalError, Shard};
 use crate::io::Sanitized;
+use crate::io::sqlite_log::{beside, orphaned_log, resolved};
 
 /// "Nunc", in the header of the file.
 const APPLICATION: i64 = 0x4e75_6e63;
@@ -68,6 +69,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens a database for writing, and creates it if it does not exist. Only the user of this process may read it.
     pub(super) fn open(path: &Path, sync: Sync) -> Result<Database, JournalError> {
+        check_log(path)?;
         let lock = Lock::take(path)?;
         check_whole(path)?;
         if let Some(kind) = unsafe_file_system(path) {
@@ -100,6 +102,7 @@ impl Database {
 
     /// Opens a database for reading; another process may be writing it.
     pub(super) fn look(path: &Path) -> Result<Database, JournalError> {
+        check_log(path)?;
         check_whole(path)?;
         let database = Database::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, None)?;
         database.check_form()?;
@@ -285,11 +288,21 @@ impl Drop for Database {
     }
 }
 
+/// Checks that there is no log without its file, because `SQLite` would delete it.
+///
+/// Errors: [`JournalError::Orphaned`].
+fn check_log(path: &Path) -> Result<(), JournalError> {
+    let orphaned =
+        |log: PathBuf| JournalError::Orphaned { file: path.display().to_string(), log: log.display().to_string() };
+    orphaned_log(path).map_or(Ok(()), |log| Err(orphaned(log)))
+}
+
 /// Checks that a file is whole: that it was closed, or that its write-ahead log is beside it.
 ///
 /// Errors: [`JournalError::Incomplete`].
 fn check_whole(path: &Path) -> Result<(), JournalError> {
-    let has_log = || beside(path, "-wal").exists();
+    let log = beside(&resolved(path), "-wal");
+    let has_log = || log.exists();
     if has_log() || path.metadata().map_or(0, |metadata| metadata.len()) == 0 {
         return Ok(());
     }
@@ -306,13 +319,6 @@ fn check_whole(path: &Path) -> Result<(), JournalError> {
         return Err(JournalError::Incomplete(path.display().to_string()));
     }
     Ok(())
-}
-
-/// Returns the path of a file whose name begins like that of another.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Returns a path for a URI of `SQLite`.

@@ -165,6 +165,10 @@ impl Journal for SqliteJournal {
         Ok(assigned)
     }
 
+    fn shard(&self) -> Result<Option<Shard>, JournalError> {
+        self.database.shard()
+    }
+
     fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
         let mut retention = Retention::default();
         self.database.batches(&mut |batch| {
