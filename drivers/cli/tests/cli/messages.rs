@@ -219,6 +219,18 @@ fn an_address_that_is_none_is_invalid_usage() {
 }
 
 #[test]
+fn two_addresses_with_one_port_are_named_with_their_flags() {
+    for (address, other) in [("127.0.0.1:7799", "127.0.0.1:7799"), ("0.0.0.0:7799", "127.0.0.1:7799")] {
+        for (flag, earlier) in [("--console", "--listen"), ("--metrics", "--listen"), ("--metrics", "--console")] {
+            let output = run(&["serve", "--demo-agents", "--token", "t=me", earlier, address, flag, other]);
+            assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
+            let said = format!("{earlier} and {flag} have the same port, 7799; give each a port of its own");
+            assert!(stderr(&output).contains(&said), "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named_with_the_option_that_gives_another() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();

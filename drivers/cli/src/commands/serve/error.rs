@@ -89,6 +89,8 @@ pub(super) enum ServeError {
         /// The option that gives the address.
         option: &'static str,
     },
+    #[error("{earlier} and {option} have the same port, {port}; give each a port of its own")]
+    SamePort { option: &'static str, earlier: &'static str, port: u16 },
     #[error("the operating system refused a resource: {0}")]
     System(#[from] io::Error),
     #[error("the operating system returned no random numbers: {0}")]
@@ -115,6 +117,7 @@ impl ServeError {
             | ServeError::Limit(_)
             | ServeError::Security(_)
             | ServeError::Address { .. }
+            | ServeError::SamePort { .. }
             | ServeError::Build(BuildError::Agent(_)) => Exit::Usage,
             #[cfg(not(unix))]
             ServeError::Platform => Exit::Failed,

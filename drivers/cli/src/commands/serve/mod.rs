@@ -8,6 +8,7 @@
 //!
 //! [`exec`] runs programs as agents.
 
+mod addresses;
 mod agent;
 mod ask;
 mod build;
@@ -44,6 +45,7 @@ use crate::exit::Exit;
 use crate::logging;
 use crate::signals::{Signalled, Termination};
 use crate::text::{count, eprint_line};
+use addresses::Addresses;
 use build::Service;
 use error::ServeError;
 pub(crate) use options::Options;
@@ -70,25 +72,17 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let settings = Settings::new(options)?;
     logging::install_for_server(settings.logs);
     descriptors::raise_limit();
-    let addresses = match &settings.listen {
-        Some(address) => resolve(address, "--listen", &settings).await?,
-        None => Vec::new(),
-    };
-    let metrics_addresses = match &settings.metrics {
-        Some(address) => look_up(address, "--metrics").await?,
-        None => Vec::new(),
-    };
-    let console_addresses = match &settings.console {
-        Some(address) => resolve(address, "--console", &settings).await?,
-        None => Vec::new(),
-    };
+    let addresses = Addresses::resolve(&settings).await?;
     let pool = match &settings.pool {
         Some(pool) if check_only => Some(pool.check()?),
         Some(pool) => Some(pool.connect().await?),
         None => None,
     };
-    let service = Service::build(&settings, pool.as_ref(), check_only)?;
     let listen_options = settings.security.listen_options()?;
+    if !check_only {
+        addresses.check_free(&settings)?;
+    }
+    let service = Service::build(&settings, pool.as_ref(), check_only)?;
     if check_only {
         check::print(&service, &settings);
         return Ok(());
@@ -101,11 +95,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Reload::new(&settings, service.verifier.clone(), service.mandates.clone(), listen_options.tls.clone());
     let console_options = listen_options.clone();
     let listening = match &settings.listen {
-        Some(address) => Some(listen(&service, address, &addresses, listen_options, &settings).await?),
+        Some(address) => Some(listen(&service, address, &addresses.listen, listen_options, &settings).await?),
         None => None,
     };
     if let Some(address) = &settings.metrics {
-        let bound = metrics::serve(&metrics_addresses, &service.server).await;
+        let bound = metrics::serve(&addresses.metrics, &service.server).await;
         let failed = |error| ServeError::Listen { address: address.clone(), error, option: "--metrics" };
         let bound = bound.map_err(failed)?;
         eprint_line(&format!("nuncio: metrics on http://{bound}/metrics"));
@@ -115,7 +109,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     }
     let _console = match &settings.console {
         Some(address) => {
-            let served = console_port::serve(address, &console_addresses, &service.server, console_options, &settings);
+            let served = console_port::serve(address, &addresses.console, &service.server, console_options, &settings);
             Some(served.await?)
         }
         None => None,
@@ -202,21 +196,6 @@ async fn stop(service: &Service, settings: &Settings, termination: &mut Terminat
             eprint_line("nuncio: stopped at once");
         }
     }
-}
-
-async fn look_up(address: &str, option: &'static str) -> Result<Vec<SocketAddr>, ServeError> {
-    let found = tokio::net::lookup_host(address).await;
-    Ok(found.map_err(|error| ServeError::Address { address: address.to_owned(), error, option })?.collect())
-}
-
-/// Looks up an address for clients, who have to authenticate if other machines reach it.
-async fn resolve(address: &str, option: &'static str, settings: &Settings) -> Result<Vec<SocketAddr>, ServeError> {
-    let addresses = look_up(address, option).await?;
-    let is_loopback = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
-    if settings.security.is_empty() && !is_loopback {
-        return Err(ServeError::Unprotected(address.to_owned()));
-    }
-    Ok(addresses)
 }
 
 async fn listen(

@@ -21,6 +21,13 @@ fn a_second_server_is_told_who_uses_the_journal_whichever_path_it_takes() {
     if cfg!(target_os = "linux") && std::path::Path::new("/proc/locks").exists() {
         assert!(said.contains(&serving.child.id().to_string()), "{said}");
     }
+    let checked = run(&["journal", "check", &folder.file("symlink")]);
+    assert_eq!(
+        checked.status.code(),
+        Some(0),
+        "its log is beside the file that the link leads to: {}",
+        stderr(&checked)
+    );
     assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0), "the first goes on");
     assert_eq!(folder.names(), ["journal", "journal-shm", "journal-wal", "symlink"]);
 }
@@ -34,6 +41,52 @@ fn a_server_whose_journal_is_deleted_ends() {
     // Though nothing is stored.
     serving.until("stopped, because the journal is lost");
     assert_eq!(serving.ended(), (Some(6), String::new()));
+}
+
+/// `SQLite` deletes a log when it creates the file that the log belongs to.
+#[test]
+fn a_log_without_its_journal_is_refused_and_left_as_it_is() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
+    serving.stop("KILL");
+    std::fs::rename(&journal, folder.path("hidden")).unwrap();
+    let log = std::fs::read(folder.path("journal-wal")).unwrap();
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal];
+    let check = ["journal", "check", &journal];
+    for command in [&flags[..], &[&flags[..], &["--check"]].concat(), &check] {
+        let refused = run(command);
+        assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), ""), "{command:?}");
+        let said =
+            format!("the journal {journal} is missing, although its log {journal}-wal is there; put the journal back");
+        assert!(stderr(&refused).contains(&said), "{}", stderr(&refused));
+        assert_eq!(std::fs::read(folder.path("journal-wal")).unwrap(), log);
+        assert!(!folder.path("journal").exists());
+    }
+    std::fs::rename(folder.path("hidden"), &journal).unwrap();
+    serve(&journal).until("restored 1 session and 1 job");
+}
+
+#[test]
+fn a_server_that_does_not_start_creates_no_journal() {
+    let folder = Folder::new();
+    let used = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let used = used.local_addr().unwrap().to_string();
+    let journal = folder.file("journal");
+    let flags = ["serve", "--demo-agents", "--token", "t=me", "--journal", &journal, "--shards", "2"];
+    let faults: [&[&str]; 5] = [
+        &["--listen", "127.0.0.1:0", "--metrics", &used],
+        &["--listen", "127.0.0.1:0", "--console", &used],
+        &["--listen", &used],
+        &["--listen", "127.0.0.1:0", "--allow-host", "a b"],
+        &["--listen", "127.0.0.1:0", "--tls-cert", &journal, "--tls-key", &journal],
+    ];
+    for fault in faults {
+        let refused = run(&[&flags, fault].concat());
+        assert!(!refused.status.success(), "{fault:?}");
+        assert_eq!(folder.names(), [""; 0], "{fault:?}");
+    }
 }
 
 #[test]
@@ -62,6 +115,9 @@ fn a_backup_is_made_of_a_journal_in_use_and_restored() {
     assert!(stderr(&server).contains("is not whole"), "{}", stderr(&server));
     serving.stop("KILL");
 
+    let over = run(&["journal", "restore", &backup, &journal]);
+    assert_eq!(over.status.code(), Some(6));
+    assert!(stderr(&over).contains("restore does not replace a journal; restore to another path"), "{}", stderr(&over));
     let output = run(&["journal", "restore", &backup, &restored]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let mut serving = serve(&restored);
