@@ -111,8 +111,22 @@ fn sentence(reason: &(dyn std::error::Error + 'static)) -> String {
         Some(IntErrorKind::PosOverflow) => "the number is too large".to_owned(),
         Some(IntErrorKind::Zero) => "write a number of at least 1".to_owned(),
         Some(_) => "write a whole number in digits".to_owned(),
-        None => without_login(&reason.to_string()).into_owned(),
+        None => {
+            let reason = reason.to_string();
+            range(&reason).unwrap_or_else(|| without_login(&reason).into_owned())
+        }
     }
+}
+
+/// Says in words which numbers are valid, of a reason such as `0 is not in 1..=1000`.
+fn range(reason: &str) -> Option<String> {
+    let (first, last) = reason.split_once(" is not in ")?.1.split_once("..")?;
+    let number = |text: &str| text.parse::<i64>().ok();
+    let first = number(first)?;
+    Some(match last.strip_prefix('=') {
+        Some(last) => format!("write a whole number from {first} to {}", number(last)?),
+        None => format!("write a whole number that is at least {first}"),
+    })
 }
 
 /// Hides the user name and the password of a URL.
@@ -162,6 +176,13 @@ mod tests {
             let message = message(&["nuncio", "serve", option]);
             assert!(message.contains("a value is required for") && !message.contains(HIDDEN), "{message}");
         }
+    }
+
+    #[test]
+    fn a_range_is_said_in_words() {
+        assert_eq!(range("0 is not in 1..=1000").as_deref(), Some("write a whole number from 1 to 1000"));
+        assert_eq!(range("0 is not in 1..").as_deref(), Some("write a whole number that is at least 1"));
+        assert_eq!(range("it is not in the list..."), None);
     }
 
     #[test]

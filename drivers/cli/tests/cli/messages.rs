@@ -294,6 +294,55 @@ fn what_has_no_effect_without_a_journal_is_said_at_the_start_and_by_check() {
     assert!(log.iter().all(|line| !line.contains("no effect")), "{log:?}");
 }
 
+/// The server could not know who the client is.
+#[test]
+fn a_token_of_two_principals_is_refused_wherever_it_comes_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = file(&folder, "tokens", b"s3cret=b\ns3cret=c\n");
+    let config = file(&folder, "nuncio.toml", b"[security]\ntoken = [\"s3cret=b\", \"s3cret=c\"]\n");
+    let other = file(&folder, "other", b"s3cret=c\n");
+    let faults: [&[&str]; 4] = [
+        &["--token", "s3cret=b,s3cret=c"],
+        &["--token-file", &tokens],
+        &["--config", &config],
+        &["--token", "s3cret=b", "--token-file", &other],
+    ];
+    for fault in faults {
+        let output = run(&[&["serve", "--check", "--demo-agents"], fault].concat());
+        assert_eq!(output.status.code(), Some(2), "{fault:?}");
+        assert!(stderr(&output).contains("one token is given for two principals, b and c;"), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("s3cret"), "{}", stderr(&output));
+    }
+    let twice = run(&["serve", "--check", "--demo-agents", "--token", "s3cret=b,s3cret=b"]);
+    assert_eq!(twice.status.code(), Some(0), "{}", stderr(&twice));
+}
+
+#[test]
+fn a_principal_that_cannot_log_in_is_said_by_check_too() {
+    let check = ["serve", "--check", "--demo-agents", "--token", "t=me", "--operator", "opps"];
+    let output = run(&check);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("warning: --operator opps has no effect, because no token has this principal"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = file(&folder, "secret", b"a secret that is long enough for HS256");
+    let output = run(&[&check[..], &["--jwt-secret-file", &secret]].concat());
+    assert!(!stderr(&output).contains("has no effect"), "it may have a JSON Web Token: {}", stderr(&output));
+}
+
+#[test]
+fn a_key_that_is_missing_is_named_with_the_flag_of_the_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().to_str().expect("a path that is text");
+    let pool =
+        ["serve", "--check", "--cap-agent", "a=job.a", "--cap", "nats://127.0.0.1:1", "--cap-id", "c", "--cap-keys"];
+    let submit = ["cap", "submit", "job.a", "--input", "1", "--id", "c", "--keys"];
+    for (command, flag) in [(&pool[..], "--cap-key"), (&submit, "--key")] {
+        let output = run(&[command, &[keys]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(&format!("or name it with {flag} FILE\n")), "{}", stderr(&output));
+    }
+}
+
 #[test]
 fn options_without_an_effect_are_said_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -311,7 +360,13 @@ fn options_without_an_effect_are_said_at_the_start() {
     };
     warns(&["--watch"], "--watch");
     warns(&["--path", "/jobs"], "--path");
-    for used in [&["--watch", "--config", &config][..], &["--path", "/jobs", "--listen", "127.0.0.1:0"]] {
+    warns(&["--operator", "you"], "--operator you");
+    warns(&["--approver", "me", "--approver", "you"], "--approver you");
+    for used in [
+        &["--operator", "me", "--approver", "me"][..],
+        &["--watch", "--config", &config],
+        &["--path", "/jobs", "--listen", "127.0.0.1:0"],
+    ] {
         assert_eq!(effects(used), [""; 0], "{used:?}");
     }
 }

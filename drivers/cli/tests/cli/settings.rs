@@ -52,7 +52,7 @@ ask = ["tool.call=payments.*", "agent.delegate=*"]
 
 [security]
 operator = ["bob"]
-approver = ["carol", "dave"]
+approver = ["alice", "bob"]
 token = ["s3cret=alice", "s3cret2=alice", "t=bob"]
 
 [agents."report@1.0.0"]
@@ -85,9 +85,9 @@ fn check_prints_what_would_be_served() {
     file     FILE
     listen   127.0.0.1:0, path /jobs
     compat   python-1.1
-    admits   tokens of alice, bob
+    login    tokens of alice, bob
     operator bob
-    approver carol, dave
+    approver alice, bob
     agents   echo, slow, progress, chunks, fail (built in)
     agent    report@1.0.0: sh -c 'echo one'
     agent    report@2.0.0: sh -c 'echo two'
@@ -129,6 +129,21 @@ fn an_error_in_the_file_is_reported_with_its_position() {
     insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: write a duration as 90s, 10m, 1h 30m or 250ms; a number without a unit is seconds; see nuncio serve --help"##);
     let token = File::new("token", "[security]\ntoken = [\"s3cret\"]\n");
     insta::assert_snapshot!(token.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 9: write it as TOKEN=PRINCIPAL; see nuncio serve --help"##);
+    let moved = [
+        ("token = [\"s3cret=a\"]\n", "line 1, column 1: token does not belong here, but in [security]"),
+        ("jobs-per-session = 1\n", "line 1, column 1: jobs-per-session does not belong here, but in [limits]"),
+        ("cap-id = \"a\"\n", "line 1, column 1: cap-id does not belong here, but in [pool]"),
+        ("command = \"sh\"\n", "command does not belong here, but in the table of an agent, such as [agents.report]"),
+        (
+            "[security]\nlisten = \"a\"\n",
+            "line 2, column 1: listen does not belong here, but at the beginning of the file",
+        ),
+        ("[agents.a]\ncommand = \"sh\"\nframe-bytes = 1\n", "frame-bytes does not belong here, but in [limits]"),
+    ];
+    for (text, said) in moved {
+        let complaint = File::new("moved", text).complaint();
+        assert!(complaint.contains(said) && !complaint.contains("expected"), "{complaint}");
+    }
     let secret = File::new("secret", "[security]\ntoken = \"s3cret=alice\"\n");
     assert!(!secret.complaint().contains("s3cret"), "{}", secret.complaint());
     let quotes = File::new("quotes", "[agents.a]\ncommand = \"sh -c 'x\"\n");
@@ -225,7 +240,7 @@ fn invalid_flags_are_invalid_usage() {
 
 #[test]
 fn a_setting_of_an_agent_that_is_not_offered_is_reported() {
-    for (agent, other) in [(["--agent", "a=sh"], "echo"), (["--agent", "a=sh"], "b"), (["--agent", "a@1=sh"], "a@1")] {
+    for (agent, other) in [(["--agent", "a=sh"], "echo"), (["--agent", "a=sh"], "b"), (["--agent", "a@1=sh"], "b@1")] {
         for (option, value) in [("--max-concurrent", "1"), ("--restart", "rerun")] {
             let output = run(&[&["serve", "--check"], &agent[..], &[option, &format!("{other}={value}")]].concat());
             let said = format!("{option} names {other:?}, which is not an agent of this server");
@@ -233,6 +248,16 @@ fn a_setting_of_an_agent_that_is_not_offered_is_reported() {
             assert!(stderr(&output).contains(&said), "{}", stderr(&output));
         }
     }
+    for (option, value) in [("--max-concurrent", "1"), ("--restart", "rerun")] {
+        let output = run(&["serve", "--check", "--agent", "a@1=sh", option, &format!("a@1={value}")]);
+        let said = format!("{option} has one value for all versions of an agent; write {option} a=VALUE");
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(stderr(&output).contains(&said), "{}", stderr(&output));
+    }
+    let versions = ["serve", "--check", "--agent", "a@1=sh", "--agent", "a@2=sh"];
+    let output = run(&[&versions[..], &["--result", "a@2=exit", "--pty", "a@1"]].concat());
+    assert!(stdout(&output).contains("a@1: sh\n"), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("a@2: sh (the result is exit)\n"), "as in the file: {}", stdout(&output));
     for agent in [&["--demo-agents"][..], &["--agent", "echo=sh"]] {
         let output = run(&[&["serve", "--check", "--max-concurrent", "echo=1"], agent].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -250,7 +275,7 @@ fn an_invalid_address_is_reported() {
 fn a_check_of_stdio_says_that_any_token_is_accepted() {
     let output = run(&["serve", "--check", "--demo-agents", "--stdio"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("admits   any token\n"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("login    any token\n"), "{}", stdout(&output));
 }
 
 #[test]

@@ -1547,7 +1547,7 @@ function drawStatus({ status }) {
     ["Commits", said([number(journal.commits), "%"], [time(journal.committed_sec), "the last % ago"], [time(journal.last_commit_us / 1e6), "in %"])],
     ["Writes fail", said([time(journal.failing_sec), "for %"], [clean(journal.error) ?? null, "%"])],
     ...list(status.pools).map((row) => ["Pool", pool(object(row))]), ["More pools", number(status.pools_left_out)], ["More shards", number(status.shards_left_out)],
-    ...list(status.shards).map((row, at) => [`Shard ${at}`, said([number(object(row.sessions).live), "% open sessions"], [number(object(row.jobs).running), "% jobs running"])]),
+    ...list(status.shards).map((row, at) => [`Shard ${at + 1}`, said([number(object(row.sessions).live), "% open sessions"], [number(object(row.jobs).running), "% jobs running"])]),
   ]);
 }
 

@@ -69,14 +69,15 @@ impl Keys {
                     .to_owned(),
             ));
         };
-        read(folder, self.key.as_deref(), id).map(Some)
+        read(folder, self.key.as_deref(), id, "--key").map(Some)
     }
 }
 
-/// Reads the public keys in a directory, and the private key of a component: from `key`, or from the directory.
-pub(crate) fn read(folder: &Path, key: Option<&Path>, id: &ComponentId) -> Result<Identity, Error> {
+/// Reads the public keys in a directory, and the private key of a component: from `key`, which the option names, or from the
+/// directory.
+pub(crate) fn read(folder: &Path, key: Option<&Path>, id: &ComponentId, option: &str) -> Result<Identity, Error> {
     let path = key.map_or_else(|| folder.join(format!("{id}{PRIVATE}")), Path::to_owned);
-    Ok(Identity { signer: read_signer(&path, id)?, keys: read_keyring(folder)? })
+    Ok(Identity { signer: read_signer(&path, id, option)?, keys: read_keyring(folder)? })
 }
 
 /// Returns the keys of one component alone. The id of a key is the id of its component.
@@ -85,7 +86,11 @@ pub(super) fn of_one(keys: &Keyring, id: &ComponentId) -> Result<Keyring, String
     for key in keys.of(id.as_str()) {
         own.add(id.as_str(), *key).map_err(|error| error.to_string())?;
     }
-    if own.of(id.as_str()).is_empty() { Err(format!("there is no {id}{PUBLIC} in --keys")) } else { Ok(own) }
+    if own.of(id.as_str()).is_empty() {
+        Err(format!("there is no {id}{PUBLIC} in the directory of keys"))
+    } else {
+        Ok(own)
+    }
 }
 
 /// Parses the id of a component.
@@ -96,12 +101,12 @@ pub(crate) fn component_id(text: &str) -> Result<ComponentId, String> {
     ComponentId::new(text).map_err(|error| format!("{error}; an id is words of visible ASCII with dots between them"))
 }
 
-fn read_signer(path: &Path, id: &ComponentId) -> Result<RingSigner, Error> {
+fn read_signer(path: &Path, id: &ComponentId, option: &str) -> Result<RingSigner, Error> {
     let name = path.display();
     let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
         Error::Usage(format!(
             "cannot read the private key {name}: {error}; make one with `nuncio cap keygen {id} --dir DIR`, or name it \
-             with --key"
+             with {option} FILE"
         ))
     })?;
     RingSigner::from_pem(&text).map_err(|error| Error::Usage(format!("{name}: {error}")))
@@ -167,7 +172,7 @@ mod tests {
         let own = of_one(&keys, &component_id("worker-1").unwrap()).unwrap();
         assert_eq!((own.of("worker-1"), own.of("worker-2").len()), (keys.of("worker-1"), 0));
         let missing = of_one(&keys, &component_id("worker-3").unwrap()).unwrap_err();
-        assert_eq!(missing, "there is no worker-3.pub.pem in --keys");
+        assert_eq!(missing, "there is no worker-3.pub.pem in the directory of keys");
     }
 
     #[test]

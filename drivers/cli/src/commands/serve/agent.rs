@@ -35,6 +35,11 @@ impl AgentName {
         self.0.split_once('@').map_or(&self.0, |(name, _)| name)
     }
 
+    /// Whether an option means this agent: it names this version, or all versions.
+    pub(super) fn is(&self, named: &str) -> bool {
+        self.name() == named || self.0 == named
+    }
+
     pub(super) fn version(&self) -> Option<&str> {
         self.0.split_once('@').map(|(_, version)| version)
     }

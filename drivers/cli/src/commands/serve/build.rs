@@ -18,7 +18,7 @@ use crate::exec::host::Host;
 use crate::exec::program::Program;
 
 /// The principal of clients of a server for which no way to authenticate is given.
-const LOCAL_PRINCIPAL: &str = "local";
+pub(super) const LOCAL_PRINCIPAL: &str = "local";
 
 /// A server with all of its agents, which does not listen yet.
 pub(super) struct Service {
@@ -67,15 +67,11 @@ impl Service {
             }
         }
         for (name, jobs) in &settings.max_concurrent {
-            if !is_offered(settings, name) {
-                return Err(ServeError::UnknownAgent { option: "max-concurrent", name: name.clone() });
-            }
+            check_offered(settings, name, "max-concurrent")?;
             builder = builder.max_concurrent(name, jobs.get());
         }
         for (name, restart) in &settings.restart {
-            if !is_offered(settings, name) {
-                return Err(ServeError::UnknownAgent { option: "restart", name: name.clone() });
-            }
+            check_offered(settings, name, "restart")?;
             builder = builder.on_restart(name, restart.on_restart());
         }
         #[cfg(unix)]
@@ -157,10 +153,18 @@ fn refuse_doubles(settings: &Settings) -> Result<(), ServeError> {
     }
 }
 
-fn is_offered(settings: &Settings, name: &str) -> bool {
-    settings.agents.iter().any(|setting| setting.agent.name() == name)
-        || settings.pool.iter().flat_map(|pool| &pool.agents).any(|agent| agent.agent.name() == name)
-        || settings.demo_agents && demo_agents::NAMES.contains(&name)
+/// Checks that an option for all versions of an agent names one that is offered.
+fn check_offered(settings: &Settings, name: &str, option: &'static str) -> Result<(), ServeError> {
+    let is_offered = |name: &str| {
+        settings.agents.iter().any(|setting| setting.agent.name() == name)
+            || settings.pool.iter().flat_map(|pool| &pool.agents).any(|agent| agent.agent.name() == name)
+            || settings.demo_agents && demo_agents::NAMES.contains(&name)
+    };
+    match name.split_once('@') {
+        _ if is_offered(name) => Ok(()),
+        Some((name, _)) if is_offered(name) => Err(ServeError::OneForAllVersions { option, name: name.to_owned() }),
+        Some(_) | None => Err(ServeError::UnknownAgent { option, name: name.to_owned() }),
+    }
 }
 
 #[cfg(unix)]

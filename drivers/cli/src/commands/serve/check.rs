@@ -34,7 +34,7 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     }
     line("compat", settings.compat.to_string());
     line(
-        "admits",
+        "login",
         match (settings.security.is_empty(), &settings.listen) {
             (false, _) => settings.security.summary(),
             (true, Some(_)) => "a generated token".to_owned(),

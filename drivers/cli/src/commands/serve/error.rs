@@ -33,6 +33,8 @@ pub(super) enum ServeError {
     DifferentRestart(String),
     #[error("--{option} names {name:?}, which is not an agent of this server")]
     UnknownAgent { option: &'static str, name: String },
+    #[error("--{option} has one value for all versions of an agent; write --{option} {name}=VALUE")]
+    OneForAllVersions { option: &'static str, name: String },
     #[error("the agent {0} is offered twice; give each a name of its own, or versions as in {0}@1 and {0}@2")]
     TwoAgents(String),
     #[error(
@@ -43,9 +45,7 @@ pub(super) enum ServeError {
     Ask(LeaseError),
     #[error("{0}")]
     Pool(String),
-    #[error(
-        "the pool of workers cannot be reached: {0}; check that nats-server is running there and that --cap is right"
-    )]
+    #[error("{0}; check that nats-server or `nuncio cap bus` is running there, and that --cap is right")]
     NoPool(String),
     #[error("there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out")]
     NoAgents,
@@ -107,6 +107,7 @@ impl ServeError {
             | ServeError::DifferentConcurrency(_)
             | ServeError::DifferentRestart(_)
             | ServeError::UnknownAgent { .. }
+            | ServeError::OneForAllVersions { .. }
             | ServeError::Ask(_)
             | ServeError::NoApprover
             | ServeError::TwoAgents(_)

@@ -130,6 +130,32 @@ fn sentence(message: &str, is_secret: bool) -> String {
     format!("{found}{form}{example}")
 }
 
+/// Says where a key belongs that is not valid where it is, if another part of the file has it.
+fn belongs(message: &str) -> Option<String> {
+    let key = message.strip_prefix("unknown field `")?.split('`').next()?;
+    let parts = [
+        ("in [security]", flags::<Security>()),
+        ("in [pool]", flags::<PoolOptions>()),
+        ("in [limits]", flags::<Limits>()),
+        ("in the table of an agent, such as [agents.report]", keys::<Agent>()),
+        ("at the beginning of the file, before the first table", keys::<File>()),
+    ];
+    let (part, _) = parts.into_iter().find(|(_, keys)| keys.iter().any(|known| known == key))?;
+    Some(format!("{key} does not belong here, but {part}"))
+}
+
+/// The keys of a table whose keys are flags.
+fn flags<T: clap::Args>() -> Vec<String> {
+    let command = T::augment_args(clap::Command::new("nuncio"));
+    command.get_arguments().filter_map(clap::Arg::get_long).map(str::to_owned).collect()
+}
+
+/// The keys of another part of the file. An unknown key makes `serde` name them.
+fn keys<T: serde::de::DeserializeOwned>() -> Vec<String> {
+    let Err(error) = toml::from_str::<T>("no-such-key = 0") else { return Vec::new() };
+    error.message().split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 /// Describes an error with its line and column. The line itself is left out, and so are values in the table of secrets.
 fn complaint(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
@@ -138,5 +164,9 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
     let line = before.matches('\n').count();
     let table = text.lines().take(line + 1).filter(|line| line.trim_start().starts_with('[')).last();
     let is_secret = [table, text.lines().nth(line)].into_iter().flatten().any(|line| line.contains("security"));
-    format!("line {}, column {column}: {}", line + 1, sentence(error.message(), is_secret))
+    format!(
+        "line {}, column {column}: {}",
+        line + 1,
+        belongs(error.message()).unwrap_or_else(|| sentence(error.message(), is_secret))
+    )
 }

@@ -84,6 +84,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     }
     let service = Service::build(&settings, pool.as_ref(), check_only)?;
     if check_only {
+        for warning in no_effect::strangers(&settings) {
+            eprint_line(&warning);
+        }
         check::print(&service, &settings);
         return Ok(());
     }

@@ -158,14 +158,14 @@ fn agents(
         agents.push(AgentSetting { agent, command, questions: true, pty: false, result, is_default: false });
     }
     for NamedResult { name, source } in results {
-        let mut named = agents.iter_mut().filter(|setting| setting.agent.name() == name).peekable();
+        let mut named = agents.iter_mut().filter(|setting| setting.agent.is(name)).peekable();
         if named.peek().is_none() {
             return Err(ServeError::UnknownAgent { option: "result", name: name.clone() });
         }
         named.for_each(|setting| setting.result = *source);
     }
     for name in pty {
-        let mut named = agents.iter_mut().filter(|setting| setting.agent.name() == name).peekable();
+        let mut named = agents.iter_mut().filter(|setting| setting.agent.is(name)).peekable();
         if named.peek().is_none() {
             return Err(ServeError::UnknownAgent { option: "pty", name: name.clone() });
         }

@@ -25,7 +25,7 @@ pub(super) fn lines(status: &RuntimeStatus, welcome: Option<&Welcome>) -> Vec<Li
     if let Some(status) = &status.journal {
         journal(status, &mut lines);
     }
-    for (number, shard) in status.shards.iter().enumerate() {
+    for (number, shard) in (1..).zip(&status.shards) {
         lines.push(("shard", format!("{number}: {}, {}", count(shard.sessions_live, "open session"), jobs(shard))));
     }
     left_out("shard", status.shards_left_out, &mut lines);

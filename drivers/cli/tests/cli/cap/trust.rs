@@ -167,7 +167,10 @@ fn what_production_needs_is_said() {
     let submitted = [&enrolled[..], &["--submitter", "c=tenant"]].concat();
     refused(&router, "needs --enroll");
     refused(&enrolled, "needs --submitter");
-    refused(&[&enrolled[..], &["--submitter", "x=tenant"]].concat(), "--submitter x: there is no x.pub.pem in --keys");
+    refused(
+        &[&enrolled[..], &["--submitter", "x=tenant"]].concat(),
+        "--submitter x: there is no x.pub.pem in the directory of keys",
+    );
     refused(&[&submitted[..], &["--operator", "w"]].concat(), "the operator w also needs --submitter w=TENANT");
     refused(&[&submitted[..], &["--optional-sessions"]].concat(), "cannot be used with");
     refused(&[&submitted[..], &["--packet-lifetime", "6m"]].concat(), "at most 5 min");
@@ -181,7 +184,10 @@ fn what_production_needs_is_said() {
     let submit = ["submit", "job.a", "--id", "c", "--keys", keys, "--input", "1", "--production"];
     refused(&submit, "needs --tenant");
     refused(&[&submit[..], &["--tenant", "t"]].concat(), "needs --peer");
-    refused(&[&submit[..], &["--tenant", "t", "--peer", "x"]].concat(), "--peer x: there is no x.pub.pem in --keys");
+    refused(
+        &[&submit[..], &["--tenant", "t", "--peer", "x"]].concat(),
+        "--peer x: there is no x.pub.pem in the directory of keys",
+    );
     refused(&["submit", "job.a", "--id", "c", "--keys", keys, "--input", "1", "--peer", "r"], "--production");
 
     let refused = |arguments: &[&str], sentence: &str| {
@@ -194,7 +200,7 @@ fn what_production_needs_is_said() {
     refused(&sealed, "--cap-production needs --cap-tenant NAME");
     refused(&[&sealed[..], &["--cap-tenant", "t"]].concat(), "--cap-production needs --cap-peer ID");
     let peers = ["--cap-tenant", "t", "--cap-peer"];
-    refused(&[&sealed[..], &peers, &["x"]].concat(), "--cap-peer x: there is no x.pub.pem in --keys");
+    refused(&[&sealed[..], &peers, &["x"]].concat(), "--cap-peer x: there is no x.pub.pem in the directory of keys");
     refused(&[&sealed[..], &peers, &["r", "--cap-packet-lifetime", "6m"]].concat(), "at most 5 min");
     refused(&["--cap-keys", keys, "--cap-tenant", "t"], "--cap-tenant needs --cap-production");
     refused(&["--cap-unsigned", "--cap-production"], "cannot be used with");

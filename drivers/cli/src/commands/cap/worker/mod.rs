@@ -177,7 +177,10 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     worker.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
     eprint_line(&format!("the worker {} is ready; end it with Ctrl-C", options.id));
     termination.requested().await;
-    eprint_line(&format!("waiting for {} to end", count(worker.running() as u64, "job")));
+    match worker.running() as u64 {
+        0 => eprint_line("stopping"),
+        running => eprint_line(&format!("stopping; waiting for {} to end", count(running, "job"))),
+    }
     let finished = tokio::select! {
         drained = worker.drain(options.drain.get()) => match drained {
             Drained::Finished => true,

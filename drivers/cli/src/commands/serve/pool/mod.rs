@@ -150,7 +150,7 @@ impl PoolOptions {
 impl PoolSetting {
     fn identity(&self) -> Result<Option<(Identity, Option<ClientProduction>)>, ServeError> {
         let read = |(folder, key): &(PathBuf, Option<PathBuf>)| {
-            let identity = keys::read(folder, key.as_deref(), &self.id)?;
+            let identity = keys::read(folder, key.as_deref(), &self.id, "--cap-key")?;
             let of_client = |production: &ProductionSetting| production.of_client(&self.id, &identity.keys);
             let production = self.production.as_ref().map(of_client).transpose()?;
             Ok((identity, production))
@@ -175,7 +175,10 @@ impl PoolSetting {
         let store = servers::store("cap-redis", &self.redis).map_err(|error| ServeError::Pool(error.to_string()))?;
         let connecting = NatsBus::connect(self.nats.clone());
         let connected = servers::reached(&self.servers, connecting, std::future::pending()).await;
-        let bus = connected.unwrap_or(Err(BusError::Closed)).map_err(|error| ServeError::NoPool(error.to_string()))?;
+        let bus = connected.unwrap_or(Err(BusError::Closed)).map_err(|error| match error {
+            BusError::Disconnected(why) => ServeError::NoPool(why),
+            other => ServeError::NoPool(other.to_string()),
+        })?;
         let mut builder = Client::builder().id(self.id.as_str());
         if let Some((identity, production)) = identity {
             builder = builder.signer(identity.signer).keys(identity.keys);

@@ -6,20 +6,22 @@ mod mandates;
 mod revoked;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use nuncio_tokio::arcp::{HostPolicy, ListenOptions, OriginPolicy, Secret};
+use nuncio_tokio::arcp::{HostPolicy, ListenOptions, OriginPolicy};
 use nuncio_tokio::auth::{
     Authorities, BoxVerifier, CertificatePrincipals, ClientCertificates, Identity, JwtKeyError, NameKind, ServerTls,
-    StaticTokens, TlsError, Verifier,
+    TlsError, Verifier,
 };
 use nuncio_tokio::caracal::{ConfigError, InvalidId};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::private;
+use tokens::{Token, TokenError};
 
 /// The options, and the table `[security]` of the configuration file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -163,8 +165,8 @@ impl From<CertificateName> for NameKind {
 pub(super) enum SecurityError {
     #[error("{flag}: cannot read {}: {error}", path.display())]
     File { flag: &'static str, path: PathBuf, error: std::io::Error },
-    #[error("--token-file: line {line} of {} is not valid: {error}", path.display())]
-    TokenFile { path: PathBuf, line: usize, error: &'static str },
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("{flag}: {error}")]
     Jwt { flag: &'static str, error: JwtKeyError },
     #[error("give only one of --jwt-secret-file, --jwt-key and --jwt-jwks")]
@@ -245,7 +247,7 @@ impl Security {
             ways.push(format!("tokens of {}", principals.join(", ")));
         }
         if let Some(path) = &self.token_file {
-            ways.push(format!("tokens in {}", path.display()));
+            ways.push(format!("tokens of the file {}", path.display()));
         }
         if self.has_jwt() {
             ways.push("JSON Web Tokens".to_owned());
@@ -273,11 +275,10 @@ impl Security {
                 return Err(SecurityError::NoPrincipal(flag));
             }
         }
-        let mut tokens = StaticTokens::new();
-        for token in self.tokens.iter().chain(&self.tokens_of_file()?) {
-            tokens = tokens.with(token.secret.expose(), &token.principal);
+        if let Some(path) = &self.token_file {
+            private::warn_of_readers(path);
         }
-        let mut verifier = tokens.boxed();
+        let mut verifier = tokens::verifier(self.tokens.iter().chain(&self.tokens_of_file()?))?.boxed();
         if let Some(jwt) = self.jwt()? {
             verifier = verifier.or(jwt).boxed();
         }
@@ -294,6 +295,27 @@ impl Security {
             verifier = verifier.or(certificates).boxed();
         }
         Ok(verifier)
+    }
+
+    fn tokens_of_file(&self) -> Result<Vec<Token>, TokenError> {
+        self.token_file.as_deref().map_or_else(|| Ok(Vec::new()), tokens::read)
+    }
+
+    /// Returns the operators and approvers that can never log in, because tokens are the only way and they have none. Each
+    /// comes with its option. `generated` has a token if none is given.
+    pub(super) fn without_token(&self, generated: &str) -> Vec<(&'static str, &str)> {
+        if self.has_jwt() || self.caracal_jwks.is_some() || self.client_ca.is_some() {
+            return Vec::new();
+        }
+        // A file that cannot be read is reported elsewhere.
+        let Ok(of_file) = self.tokens_of_file() else { return Vec::new() };
+        let mut known: BTreeSet<&str> = self.tokens.iter().chain(&of_file).map(|token| &*token.principal).collect();
+        if !self.has_tokens() {
+            known.insert(generated);
+        }
+        let operators = self.operators.iter().map(|principal| ("--operator", principal.as_str()));
+        let approvers = self.approvers.iter().map(|principal| ("--approver", principal.as_str()));
+        operators.chain(approvers).filter(|(_, principal)| !known.contains(principal)).collect()
     }
 
     /// TLS, hosts and origins. The path is left to the caller.
@@ -318,24 +340,6 @@ impl Security {
 
     fn has_tls(&self) -> bool {
         self.tls_cert.is_some() || self.tls_key.is_some()
-    }
-
-    fn tokens_of_file(&self) -> Result<Vec<Token>, SecurityError> {
-        let Some(path) = &self.token_file else { return Ok(Vec::new()) };
-        let text = read("--token-file", path)?;
-        private::warn_of_readers(path);
-        let text = str::from_utf8(&text).map_err(|error| SecurityError::TokenFile {
-            path: path.clone(),
-            line: text.get(..error.valid_up_to()).map_or(0, |valid| valid.split(|byte| *byte == b'\n').count()),
-            error: "it is not UTF-8",
-        })?;
-        let lines = (1..).zip(text.lines().map(str::trim));
-        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        lines
-            .map(|(line, text)| {
-                text.parse().map_err(|error| SecurityError::TokenFile { path: path.clone(), line, error })
-            })
-            .collect()
     }
 
     pub(super) fn tls(&self) -> Result<Option<ServerTls>, SecurityError> {
@@ -369,32 +373,6 @@ impl Security {
 
 fn pick<T>(is_given: bool, own: T, other: T) -> T {
     if is_given { own } else { other }
-}
-
-/// A bearer token and its principal.
-#[derive(Clone, Debug)]
-struct Token {
-    secret: Secret,
-    principal: String,
-}
-
-impl FromStr for Token {
-    type Err = &'static str;
-
-    /// Splits at the last `=`: a token may contain `=`, as Base64 does, and a principal may not.
-    fn from_str(text: &str) -> Result<Token, &'static str> {
-        let (secret, principal) = text.rsplit_once('=').ok_or("write it as TOKEN=PRINCIPAL")?;
-        if secret.is_empty() || principal.is_empty() {
-            return Err("neither the token nor the principal may be empty");
-        }
-        Ok(Token { secret: Secret::new(secret), principal: principal.to_owned() })
-    }
-}
-
-impl<'de> Deserialize<'de> for Token {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Token, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, SecurityError> {
