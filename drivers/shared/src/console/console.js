@@ -257,7 +257,7 @@ export class Session {
     const message = clean(payload.message) ?? "";
     switch (payload.code) {
       case "UNAUTHENTICATED":
-        return this.#over(`The runtime does not accept this token. ${message}`.trim());
+        return this.#over(`The runtime does not accept this token: ${message || "it gives no reason"}.`);
       case "RESUME_WINDOW_EXPIRED":
       case "INVALID_REQUEST":
         if (!this.#resume) break;
@@ -736,7 +736,7 @@ export class Model {
     const before = this.questions.size;
     this.questions = request.questions;
     this.asking = new Set([...this.questions.values()].map((question) => question.job));
-    if (this.questions.size > before) this.notices.push({ text: `${count(this.questions.size)} open questions`, tone: "quiet" });
+    if (this.questions.size > before) this.notices.push({ text: this.questions.size === 1 ? "1 open question" : `${count(this.questions.size)} open questions`, tone: "quiet" });
     this.#questionsAsked = false;
     this.#nextQuestions = now + 2 * POLL;
   }
@@ -1053,8 +1053,8 @@ class Grid {
     if (part.fraction !== null) node.bar.style.width = `${100 * part.fraction}%`;
     say(node.progress, part.text);
     say(node.cost, costs(job).map((cost) => cost.short).join(", "));
-    say(node.age, isLive(job) ? duration(now - job.created) : job.ended ? duration(job.ended - job.created) : clock(job.created));
-    mark(node.age, "title", isLive(job) ? "since its submission" : job.ended ? "from submission to end" : "submitted at");
+    say(node.age, duration(now - job.created));
+    mark(node.age, "title", `since its submission${job.ended ? `; it took ${duration(job.ended - job.created)}` : ""}`);
   }
 
   #make(id) {
