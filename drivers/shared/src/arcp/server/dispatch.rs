@@ -15,7 +15,7 @@ use super::action::Actions;
 use super::conns::Conns;
 use super::gate::Gate;
 use super::guests::Guests;
-use super::log::{LoggedJob, Refusal};
+use super::log::{self, LoggedJob, Refusal};
 use super::peers::{Peer, Peers};
 use super::provision::{Grant, Revocation};
 use crate::arcp::agent::job::{Attachment, EVENTS_AT_ONCE, Ended, Job};
@@ -303,9 +303,8 @@ impl State {
                 });
             }
             Event::SessionDetached { session, goodbye } => {
-                self.peers.detached(session);
-                let what = detached(goodbye);
-                actions.push(move |_| info!(%session, "{what}; it can be resumed"));
+                let peer = self.peers.detached(session);
+                actions.push(move |_| log::detached(session, peer, goodbye));
             }
             Event::SessionClosed { session } => {
                 self.peers.detached(session);
@@ -334,8 +333,10 @@ impl State {
                 }
             }
             Event::Cancel { job, reason, .. } => {
+                let session = self.runtime.job(job).and_then(|view| view.session);
+                let peer = session.and_then(|session| self.peers.of_session(session));
                 self.tell_job(job, actions, move |job| {
-                    info!(job = %job.info.id, "the job is being cancelled");
+                    info!(job = %job.info.id, peer = peer.map(display), "the job is being cancelled");
                     job.cancel(reason);
                 });
             }
@@ -428,8 +429,3 @@ impl State {
 #[path = "dispatch_tests.rs"]
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests;
-
-/// What has become of a session that can be resumed.
-fn detached(goodbye: bool) -> &'static str {
-    if goodbye { "the client has closed the session" } else { "the session has no connection" }
-}

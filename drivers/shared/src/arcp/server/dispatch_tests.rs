@@ -203,14 +203,14 @@ fn the_log_says_what_becomes_of_a_session() {
         [" INFO the session is live", "session=sess_", "principal=\"alice\"", "resumed=false", "peer=this process"];
     assert_says(&format!(" {line}"), &words);
     let line = state.logs(NOW, |state| state.close(NOW, conn));
-    assert_says(&line, &["the session has no connection; it can be resumed", "session=sess_"]);
+    assert_says(&line, &["the session has no connection; it can be resumed", "session=sess_", "peer=this process"]);
     let (lapsed, _) = state.runtime.poll_timeout().unwrap();
     let line = state.logs(lapsed, |state| state.expire(lapsed));
     assert_says(&line, &["the session is closed", "session=sess_"]);
     // A client that takes its leave.
     let conn = state.login_as("alice");
     let line = state.logs(NOW, frame(conn, r#"{"arcp":"1.1","id":"2","type":"session.close","payload":{}}"#));
-    assert_says(&line, &["the client has closed the session; it can be resumed"]);
+    assert_says(&line, &["the client has closed the session; it can be resumed", "peer=this process"]);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn the_log_says_who_asks_for_a_job_and_that_it_is_cancelled() {
         job.info.id
     );
     let line = state.logs(NOW, |state| state.runtime.handle_frame(NOW, alice, frame.as_bytes()));
-    assert_says(&line, &["the job is being cancelled", &format!("job={}", job.info.id)]);
+    assert_says(&line, &["the job is being cancelled", &format!("job={}", job.info.id), "peer="]);
     assert!(job.cancellation().is_cancelled());
     assert_eq!(job.cancel_reason(), Some("enough"));
 }

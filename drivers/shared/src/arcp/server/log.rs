@@ -77,6 +77,12 @@ impl LoggedJob {
     }
 }
 
+/// Logs what has become of a session that can be resumed, and whose connection it was.
+pub(super) fn detached(session: SessionUlid, peer: Option<Peer>, goodbye: bool) {
+    let what = if goodbye { "the client has closed the session" } else { "the session has no connection" };
+    info!(%session, peer = peer.map(display), "{what}; it can be resumed");
+}
+
 /// A refusal of what a connection has sent.
 pub(super) struct Refusal {
     pub(super) peer: Option<Peer>,

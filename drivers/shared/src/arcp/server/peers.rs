@@ -45,7 +45,7 @@ pub(super) struct RefusedClaim {
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     conns: HashMap<ConnId, Peer>,
-    sessions: HashMap<SessionUlid, ConnId>,
+    sessions: HashMap<SessionUlid, (ConnId, Option<Peer>)>,
     refused: HashMap<ConnId, RefusedClaim>,
 }
 
@@ -63,12 +63,12 @@ impl Peers {
 
     /// Notes which connection carries a session.
     pub(super) fn live(&mut self, session: SessionUlid, conn: ConnId) {
-        self.sessions.insert(session, conn);
+        self.sessions.insert(session, (conn, self.of_conn(conn)));
     }
 
-    /// Forgets the connection of a session that has lost it.
-    pub(super) fn detached(&mut self, session: SessionUlid) {
-        self.sessions.remove(&session);
+    /// Forgets the connection of a session that has lost it. Returns who was at its other end.
+    pub(super) fn detached(&mut self, session: SessionUlid) -> Option<Peer> {
+        self.sessions.remove(&session)?.1
     }
 
     /// Notes why the claim of a connection is refused, for the line about the refusal. Of a connection that has ended meanwhile,
@@ -91,7 +91,7 @@ impl Peers {
 
     /// Returns the peer of a session that is connected.
     pub(super) fn of_session(&self, session: SessionUlid) -> Option<Peer> {
-        self.sessions.get(&session).and_then(|conn| self.of_conn(*conn))
+        self.sessions.get(&session).and_then(|(conn, _)| self.of_conn(*conn))
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         // A verifier answers late.
         peers.refused(conn, claim());
         assert!(peers.take_refused(conn).client.is_none());
-        peers.detached(session);
+        assert!(peers.detached(session).is_some(), "the log says whose connection it was");
         assert!(peers.conns.is_empty() && peers.sessions.is_empty() && peers.refused.is_empty());
     }
 }
