@@ -86,7 +86,11 @@ pub(crate) fn parse(line: &[u8]) -> Option<Message> {
     }
     if let Err(error) = serde_json::from_str::<&Json>(text) {
         if !begins_as_message(text) {
-            return Some(Message::Text(text.to_owned()));
+            return Some(if begins_as_dict(text) {
+                Message::Unknown(format!("JSON has double quotes, not single ones, in {}", excerpt(text, 0)))
+            } else {
+                Message::Text(text.to_owned())
+            });
         }
         let reason = without_position(&error);
         return Some(Message::Unreadable(if error.is_eof() {
@@ -111,7 +115,9 @@ pub(crate) fn parse(line: &[u8]) -> Option<Message> {
 pub(crate) fn too_long(beginning: &[u8], max: usize) -> Message {
     let beginning = String::from_utf8_lossy(beginning);
     let reason = format!("the line is longer than {max} bytes");
-    if begins_as_message(beginning.trim_start()) {
+    if begins_as_dict(beginning.trim_start()) {
+        Message::Unknown(format!("{reason}, and begins with {}", excerpt(&beginning, 0)))
+    } else if begins_as_message(beginning.trim_start()) {
         Message::Unreadable(format!("{reason}, and begins with {}", excerpt(&beginning, 0)))
     } else {
         Message::Invalid(reason)
@@ -124,8 +130,24 @@ const MEMBERS: [&str; 11] =
 
 /// Whether a line begins with `{` and the name of a member that a message has.
 fn begins_as_message(line: &str) -> bool {
-    let Some(rest) = line.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"')) else { return false };
-    MEMBERS.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('"')))
+    begins_with(line, '"', &MEMBERS)
+}
+
+/// The members that say how the job ends.
+const OF_ENDING: [&str; 3] = ["result", "chunk", "error"];
+
+/// Whether a line is that of a message that says how the job ends, as Python prints a dictionary. Without the other messages, the
+/// job ends in the same way, so that such lines are text.
+fn begins_as_dict(line: &str) -> bool {
+    begins_with(line, '\'', &OF_ENDING)
+}
+
+/// Whether a line begins with `{` and one of these names in quotes.
+fn begins_with(line: &str, quote: char, names: &[&str]) -> bool {
+    let Some(rest) = line.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix(quote)) else {
+        return false;
+    };
+    names.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(quote)))
 }
 
 /// What a JSON object that is not a message has to do with how the job ends.
@@ -138,7 +160,7 @@ enum OfEnding {
 
 fn of_ending(object: &str) -> Option<OfEnding> {
     let members: BTreeMap<Cow<'_, str>, &Json> = serde_json::from_str(object).unwrap_or_default();
-    if ["result", "chunk", "error"].iter().any(|name| members.contains_key(*name)) {
+    if OF_ENDING.iter().any(|name| members.contains_key(*name)) {
         return Some(OfEnding::Known);
     }
     let mut names = members.keys();

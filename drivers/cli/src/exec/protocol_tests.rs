@@ -43,6 +43,21 @@ fn a_line_that_is_not_a_json_object_is_text() {
     assert!(parse(b" \t").is_none());
 }
 
+/// Python prints a dictionary so. A debug line of this form does no harm to a job that has a result.
+#[test]
+fn a_result_in_single_quotes_may_be_lost_and_other_text_in_them_is_text() {
+    for line in ["{'result': 42}", "{ 'chunk': 'a'}", "{'error': {'message': \"a\"}}"] {
+        let Message::Unknown(reason) = message(line) else { panic!("{line} may be a result") };
+        assert_eq!(reason, format!("JSON has double quotes, not single ones, in {line}"));
+    }
+    for line in ["{'kind': 'log'}", "{'results': 1}", "'result'", "{result: 'a'}", "{'a': {'result': 1}}"] {
+        assert!(matches!(message(line), Message::Text(text) if text == line), "{line}");
+    }
+    assert!(
+        matches!(too_long(b"{'result': [", 99), Message::Unknown(reason) if reason.contains("begins with {'result'"))
+    );
+}
+
 #[test]
 fn an_event_has_a_kind_and_a_body_of_that_kind() {
     let Message::Event(body, None) = message(r#"{"kind":"progress","body":{"current":1,"total":2}}"#) else {

@@ -5,6 +5,25 @@ use std::os::fd::OwnedFd;
 use super::*;
 
 #[test]
+fn a_result_in_single_quotes_fails_a_job_that_has_no_other() {
+    let output = submit(&python("print({'result': 42})", &[]), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = "the program gave no result, and line 1 is no message: JSON has double quotes, not single ones, in {'result': 42}";
+    assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    let output = submit(&python("print({'result': 42})\nsay(result=7)", &[]), &[]);
+    assert_eq!(succeeded(&output), "7");
+}
+
+#[test]
+fn a_program_that_waits_for_the_end_of_its_stdin_is_said_once() {
+    let mut serving = serving(&["--agent", "it=wc -w"]);
+    let first = Following::start(&serving, &[]);
+    let line = serving.until("has written no line for 5 s");
+    assert!(line.contains("its stdin stays open for answers") && line.contains("give it --result it=stdout"), "{line}");
+    drop(first);
+}
+
+#[test]
 fn a_cancelled_job_ends_the_program_and_its_children() {
     let serving = python(FAMILY, &[]);
     let mut job = Following::start(&serving, &[]);

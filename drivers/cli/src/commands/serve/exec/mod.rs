@@ -23,15 +23,17 @@ use tracing::Instrument;
 
 use crate::exec::host::Host;
 use crate::exec::program::Program;
+use stdio::Silence;
 
 /// An agent that runs `program` once for every job.
 pub(super) fn agent(program: Program, host: Host) -> impl Agent {
-    Exec { program: Arc::new(program), host }
+    Exec { program: Arc::new(program), host, silence: Arc::default() }
 }
 
 struct Exec {
     program: Arc<Program>,
     host: Host,
+    silence: Arc<Silence>,
 }
 
 impl Agent for Exec {
@@ -40,9 +42,10 @@ impl Agent for Exec {
         drop(input);
         let (sender, result) = oneshot::channel();
         let (program, host, running) = (Arc::clone(&self.program), self.host.clone(), self.host.count_running());
+        let silence = Arc::clone(&self.silence);
         // A task of its own, because the job's end drops the returned future, and the program has to be ended all the same.
         let run = async move {
-            let ended = process::run(&program, &host, ctx).await;
+            let ended = process::run(&program, &host, ctx, &silence).await;
             // Fails if the job has ended already.
             drop(sender.send(ended));
             drop(running);

@@ -1,6 +1,7 @@
 //! One run of a program for a job.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::sync::Arc;
 
 use nuncio_tokio::arcp::{Failure, JobContext, Output};
 use serde_json::json;
@@ -8,7 +9,7 @@ use tracing::warn;
 
 use super::environment;
 use super::plain::{self, Printed};
-use super::stdio::{self, Listener};
+use super::stdio::{self, Listener, Silence};
 use crate::exec::answer;
 use crate::exec::ending::Ending;
 use crate::exec::host::Host;
@@ -16,7 +17,12 @@ use crate::exec::program::{Program, ResultSource};
 use crate::exec::run::{self, Pipes, RunError, Tasks};
 
 /// Runs the program for a job until both have ended. If the job ends first, the program is ended.
-pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Result<Output, Failure> {
+pub(super) async fn run(
+    program: &Program,
+    host: &Host,
+    ctx: JobContext,
+    silence: &Arc<Silence>,
+) -> Result<Output, Failure> {
     let mut command = program.to_command();
     // They are there until the program has ended.
     let _files = environment::set(&mut command, &ctx).map_err(|error| {
@@ -28,12 +34,15 @@ pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Resu
         let has_messages = source == ResultSource::Messages;
         let input = if has_messages { answer::input(ctx.input()) } else { plain::input(source, ctx.input()) };
         let asks = has_messages && program.questions;
+        let silence = Arc::clone(silence);
         Tasks {
             writing: tokio::spawn(stdio::write_stdin(pipes.stdin, input, to_write, asks)),
             logging: tokio::spawn(stdio::log_stderr(pipes.stderr, ctx.clone(), ended.clone())),
             listening: tokio::spawn(async move {
                 if has_messages {
-                    Said::Messages(Listener::new(job, answers).listen(pipes.stdout, ended, max).await)
+                    Said::Messages(
+                        Listener::new(job, answers).listen(pipes.stdout, ended, max, asks.then_some(&*silence)).await,
+                    )
                 } else {
                     Said::Printed(plain::read(source, pipes.stdout, ended, &job, max).await)
                 }

@@ -1,6 +1,8 @@
 //! Between a program's pipes and its job.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nuncio_core::surrogates::Joiner;
 use nuncio_tokio::arcp::{
@@ -10,7 +12,7 @@ use nuncio_tokio::io::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::process::ChildStdin;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::reservations::Reservations;
 use crate::exec::answer;
@@ -29,6 +31,30 @@ const MAX_LOG_MESSAGE: usize = 8 * 1024;
 
 /// Why a line that names a reservation has no effect.
 const NOT_RESERVED: &str = "there is no reservation of this number, or it was settled or released";
+
+/// How long a program may write no line before the log says what it may wait for.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What is logged once of an agent whose program writes nothing, because it may wait for the end of its stdin.
+#[derive(Debug, Default)]
+pub(super) struct Silence(AtomicBool);
+
+impl Silence {
+    /// Waits until the program has been silent for too long, and logs it if that was not done before.
+    async fn over(&self, ctx: &JobContext) {
+        tokio::time::sleep(SILENCE).await;
+        if !self.0.swap(true, Ordering::Relaxed) {
+            let agent = ctx.agent();
+            info!(
+                job = %ctx.job_id(),
+                "the program of the agent {agent} has written no line for {} s; its stdin stays open for answers, so a program that \
+                 reads stdin to its end never gets there: give it --result {agent}=stdout (or json or exit), or if it writes \
+                 messages, questions = false in the configuration file",
+                SILENCE.as_secs()
+            );
+        }
+    }
+}
 
 pub(super) fn answers() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
     mpsc::channel(MAX_ANSWERS)
@@ -96,9 +122,20 @@ impl Listener {
         stdout: impl AsyncRead + Unpin,
         ended: CancellationToken,
         max_line: usize,
+        silence: Option<&Silence>,
     ) -> Ending {
         let mut lines = PipeLines::new(stdout, ended, LineSplitter::new(max_line, LongLine::Drop));
-        while let Some(line) = lines.next().await {
+        let mut next = {
+            let mut first = std::pin::pin!(lines.next());
+            match silence {
+                Some(silence) => tokio::select! {
+                    line = &mut first => line,
+                    () = silence.over(&self.ctx) => first.await,
+                },
+                None => first.await,
+            }
+        };
+        while let Some(line) = next {
             self.line += 1;
             let message = match line {
                 Line::Complete(line) => protocol::parse(&line),
@@ -107,6 +144,7 @@ impl Listener {
             if let Some(message) = message {
                 self.act(message).await;
             }
+            next = lines.next().await;
         }
         // Fails if the job has ended.
         drop(self.complete_text().await);
