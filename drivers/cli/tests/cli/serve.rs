@@ -197,3 +197,22 @@ fn web_pages_of_the_allowed_origins_are_accepted_and_no_others() {
         assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"), "{origin}");
     }
 }
+
+#[test]
+fn a_demo_agent_refuses_an_input_that_it_would_ignore() {
+    let serving = Serving::start(&["--token", "t=me"]);
+    let faults = [
+        ("slow", "[1]", "ticks, tick_ms"),
+        ("slow", r#"{"tick":3}"#, "ticks, tick_ms"),
+        ("slow", r#"{"ticks":"x"}"#, "expected a whole number"),
+        ("progress", "7", "an object with n"),
+        ("chunks", "[]", "an object with chunks"),
+        ("fail", r#"{"cod":"X"}"#, "code, message"),
+    ];
+    for (agent, input, said) in faults {
+        let output = serving.submit("t", &[agent, "--input", input]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{agent} {input}");
+        assert!(stderr(&output).contains("INVALID_REQUEST") && stderr(&output).contains(said), "{}", stderr(&output));
+    }
+    assert_eq!(serving.submit("t", &["slow", "--input", r#"{"ticks":1}"#]).status.code(), Some(0));
+}

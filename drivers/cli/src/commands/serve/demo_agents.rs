@@ -5,7 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nuncio_tokio::arcp::{ErrorCode, Failure, JobContext, Level, Output, ServerBuilder};
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 /// The names of the agents.
@@ -21,13 +22,49 @@ pub(super) fn add(builder: ServerBuilder) -> ServerBuilder {
         .agent("fail", fail)
 }
 
+/// An input that has fields, all of which may be left out.
+trait Fields: DeserializeOwned {
+    const NAMES: &str;
+}
+
+/// An object with some of the fields, and with no others.
+struct Object<T>(T);
+
+impl<'de, T: Fields> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let wrong = |reason: &str| D::Error::custom(format!("{reason}; the input is an object with {}", T::NAMES));
+        if !value.is_object() {
+            return Err(wrong("this is not an object"));
+        }
+        let fields = T::deserialize(value);
+        fields.map(Object).map_err(|error| wrong(&error.to_string().replace("expected u64", "expected a whole number")))
+    }
+}
+
+impl Fields for Slow {
+    const NAMES: &str = "ticks, tick_ms, both, or neither";
+}
+
+impl Fields for Progress {
+    const NAMES: &str = "n or nothing";
+}
+
+impl Fields for Chunks {
+    const NAMES: &str = "chunks or nothing";
+}
+
+impl Fields for Fail {
+    const NAMES: &str = "any of code, message and throw";
+}
+
 async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log(Level::Info, "echo started").await?;
     Ok(json!({ "echoed": input }))
 }
 
 #[derive(Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Slow {
     ticks: u64,
     tick_ms: u64,
@@ -39,8 +76,8 @@ impl Default for Slow {
     }
 }
 
-async fn slow(input: Option<Slow>, ctx: JobContext) -> Result<Value, Failure> {
-    let Slow { ticks, tick_ms } = input.unwrap_or_default();
+async fn slow(input: Option<Object<Slow>>, ctx: JobContext) -> Result<Value, Failure> {
+    let Slow { ticks, tick_ms } = input.map_or_else(Default::default, |Object(input)| input);
     for tick in 0..ticks {
         ctx.progress(tick).of(ticks).units("ticks").await?;
         tokio::select! {
@@ -52,7 +89,7 @@ async fn slow(input: Option<Slow>, ctx: JobContext) -> Result<Value, Failure> {
 }
 
 #[derive(Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Progress {
     n: u64,
 }
@@ -63,8 +100,8 @@ impl Default for Progress {
     }
 }
 
-async fn progress(input: Option<Progress>, ctx: JobContext) -> Result<Value, Failure> {
-    let Progress { n } = input.unwrap_or_default();
+async fn progress(input: Option<Object<Progress>>, ctx: JobContext) -> Result<Value, Failure> {
+    let Progress { n } = input.map_or_else(Default::default, |Object(input)| input);
     for step in 0..=n {
         ctx.progress(step).of(n).units("steps").message(&format!("step {step}")).await?;
     }
@@ -72,7 +109,7 @@ async fn progress(input: Option<Progress>, ctx: JobContext) -> Result<Value, Fai
 }
 
 #[derive(Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Chunks {
     chunks: Vec<Chunk>,
 }
@@ -98,8 +135,8 @@ impl Default for Chunks {
     }
 }
 
-async fn chunks(input: Option<Chunks>, ctx: JobContext) -> Result<Output, Failure> {
-    let Chunks { chunks } = input.unwrap_or_default();
+async fn chunks(input: Option<Object<Chunks>>, ctx: JobContext) -> Result<Output, Failure> {
+    let Chunks { chunks } = input.map_or_else(Default::default, |Object(input)| input);
     let mut writer = ctx.writer();
     for chunk in &chunks {
         match chunk {
@@ -115,19 +152,24 @@ async fn chunks(input: Option<Chunks>, ctx: JobContext) -> Result<Output, Failur
 }
 
 #[derive(Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Fail {
     code: String,
     message: String,
+    /// Asks for a failure that the agent does not describe, as `nuncio conformance` does.
+    throw: Option<Value>,
 }
 
 impl Default for Fail {
     fn default() -> Fail {
-        Fail { code: "INTERNAL_ERROR".to_owned(), message: "requested failure".to_owned() }
+        Fail { code: "INTERNAL_ERROR".to_owned(), message: "requested failure".to_owned(), throw: None }
     }
 }
 
-async fn fail(input: Option<Fail>, _ctx: JobContext) -> Result<Value, Failure> {
-    let Fail { code, message } = input.unwrap_or_default();
+async fn fail(input: Option<Object<Fail>>, _ctx: JobContext) -> Result<Value, Failure> {
+    let Fail { code, message, throw } = input.map_or_else(Default::default, |Object(input)| input);
+    if throw.is_some() {
+        return Err(Failure::internal(message));
+    }
     Err(Failure::custom(code, message))
 }
