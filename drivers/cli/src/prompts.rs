@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{AskedQuestion, Client, JobEvent, JobId};
+use nuncio_tokio::arcp::{AskedQuestion, Client, JobEvent, JobId, Json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -117,7 +117,7 @@ impl Prompts {
             return;
         };
         self.shown = false;
-        let answered = match value_of(&prompt.question, &line) {
+        let answered = match typed_value(&prompt.question, &line) {
             Ok(value) => {
                 let id = &prompt.question.question_id;
                 self.client.answer(&prompt.job_id, id, &value, None).await.map_err(|error| error.to_string())
@@ -129,6 +129,15 @@ impl Prompts {
             Ok(_) => drop(self.open.pop_front()),
             Err(reason) => printer.message(&format!("nuncio: {reason}")).await,
         }
+    }
+}
+
+/// Returns the value that a typed line stands for. A line without a text is no answer, because Enter may be pressed by mistake.
+fn typed_value(question: &AskedQuestion, line: &str) -> Result<Box<Json>, String> {
+    match (line.trim(), &question.schema) {
+        ("", _) => Err("nothing was typed; type an answer, or \"\" for an empty text".to_owned()),
+        ("\"\"", None) => value_of(question, ""),
+        _ => value_of(question, line),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use nuncio_tokio::arcp::{AskedQuestion, Client, Json};
+use nuncio_tokio::arcp::{AskedQuestion, Json};
 
 use super::interrupt::until_interrupted;
 use super::{find, questions};
@@ -58,39 +58,54 @@ async fn answer(options: &Options) -> Result<Exit, Error> {
         _ => return Err(Error::Usage("give the answer".to_owned())),
     };
     let job_id = find::job(&client, &options.job_id).await?;
-    let (question_id, value) = match question(&client, &job_id, named).await? {
-        Some(question) => (question.question_id.clone(), value_of(&question, text).map_err(Error::Usage)?),
+    let mut open: Vec<_> =
+        questions::open(&client, Some(&job_id)).await?.into_iter().map(|open| open.question).collect();
+    let question = match named {
+        Some(named) => open.iter().position(|question| question.question_id == named).map(|at| open.swap_remove(at)),
+        None => Some(only(&mut open)?),
+    };
+    let (question_id, value) = match &question {
+        Some(question) => (question.question_id.clone(), value_of(question, text).map_err(Error::Usage)?),
         // It may have been answered before, which the runtime says.
         None => (named.unwrap_or_default().to_owned(), any_value(text)),
     };
-    let taken = client.answer(&job_id, &question_id, &value, options.note.as_deref()).await?;
+    let taken = client.answer(&job_id, &question_id, &value, options.note.as_deref()).await;
+    let taken = taken.inspect_err(|_| {
+        if question.is_none() {
+            list(&open);
+        }
+    })?;
     client.close().await;
     let value = taken.value.as_ref().map_or("", |value| value.as_str());
     eprint_line(&format!("the answer to {question_id} is {value}"));
     Ok(Exit::Success)
 }
 
-/// Returns the open question of a job that an answer is for; `None` if a question was named that is not open.
-async fn question(client: &Client, job_id: &str, named: Option<&str>) -> Result<Option<AskedQuestion>, Error> {
-    let open = questions::open(client, Some(job_id)).await?;
-    if let Some(named) = named {
-        return Ok(open.into_iter().map(|open| open.question).find(|question| question.question_id == named));
-    }
-    let mut open = open.into_iter().map(|open| open.question);
-    match (open.next(), open.next()) {
-        (Some(question), None) => Ok(Some(question)),
-        (None, _) => Err(Error::Refused("the job has no open question".to_owned())),
-        (Some(first), Some(second)) => {
-            let all = [first, second].into_iter().chain(open);
-            let list: Vec<String> = all
-                .map(|question| format!("  {} {} ({})", question.question_id, question.prompt, expected(&question)))
-                .collect();
+/// Returns the open question of a job that has one.
+fn only(open: &mut Vec<AskedQuestion>) -> Result<AskedQuestion, Error> {
+    match (open.len(), open.pop()) {
+        (1, Some(question)) => Ok(question),
+        (_, None) => {
+            Err(Error::Refused("the job has no open question; `nuncio questions` lists those of all jobs".to_owned()))
+        }
+        (number, Some(last)) => {
+            open.push(last);
+            list(open);
             Err(Error::Usage(format!(
-                "the job has {} open questions; write `nuncio answer JOB QUESTION VALUE` with one of\n{}",
-                list.len(),
-                list.join("\n")
+                "the job has {number} open questions; write `nuncio answer JOB QUESTION VALUE` with one of them"
             )))
         }
+    }
+}
+
+/// Prints the open questions of a job, if it has some.
+fn list(open: &[AskedQuestion]) {
+    if open.is_empty() {
+        return eprint_line("nuncio: the job has no open question; `nuncio questions` lists those of all jobs");
+    }
+    eprint_line("open questions of the job, which `nuncio questions` lists, too:");
+    for question in open {
+        eprint_line(&format!("  {} {} ({})", question.question_id, question.prompt, expected(question)));
     }
 }
 

@@ -70,6 +70,16 @@ fn one_of_several_questions_is_named() {
     let refused = runtime.run(&["answer", &job, "7"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("q1 How many?") && refused.stderr.contains("q2 Why?"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.lines().any(|line| line.trim() == "q2 Why? (any text)"),
+        "a line for each: {}",
+        refused.stderr
+    );
+    let refused = runtime.run(&["answer", &job, "q3", "7"]);
+    assert_eq!(refused.code, Some(5));
+    assert!(refused.stderr.contains("the job has asked no such question"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`nuncio questions` lists"), "{}", refused.stderr);
+    assert!(refused.stderr.lines().any(|line| line.trim() == "q2 Why? (any text)"), "{}", refused.stderr);
     let refused = runtime.run(&["answer", &job, "q1", "many"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("is not JSON"), "{}", refused.stderr);

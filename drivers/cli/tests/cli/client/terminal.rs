@@ -177,6 +177,20 @@ fn typing_the_input_can_be_interrupted() {
 }
 
 #[test]
+fn an_empty_line_is_no_answer() {
+    let runtime = Runtime::start();
+    let questions = r#"[{"prompt": "Name?"}]"#;
+    let mut session = on_a_terminal(runtime.command(&["submit", "asks", "--input", questions]));
+    session.exp_string("Name?").unwrap();
+    session.send_line("").unwrap();
+    session.exp_string("nothing was typed").unwrap();
+    session.exp_string("Name?").unwrap();
+    session.send_line("\"\"").unwrap();
+    let (shown, code) = end(session);
+    assert!(code == 0 && shown.contains(r#"[["","#), "{shown}");
+}
+
+#[test]
 fn a_streamed_result_does_not_control_the_terminal() {
     let runtime = Runtime::start();
     let (shown, code) = end(on_a_terminal(runtime.command(&["submit", "binary"])));
