@@ -78,7 +78,7 @@ fn after_too_many_refused_tokens_a_connection_is_told_to_wait() {
         let config = Config::default().with(|config| config.limits.failed_logins_per_minute = Some(1));
         let server = builder().config(config).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
-        let client = Client::builder(&listening.url(), "wrong").unwrap().reconnect(Reconnect::never());
+        let client = Client::builder(listening.url(), "wrong").unwrap().reconnect(Reconnect::never());
         let error = client.connect().await.unwrap_err();
         assert_eq!(error.fault().unwrap().known(), Some(ErrorCode::Unauthenticated));
 
