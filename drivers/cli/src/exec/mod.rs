@@ -7,6 +7,7 @@
 //! pipe.rs       what it writes           init.rs   reaps what programs leave behind, as process 1
 //! terminal.rs   a terminal as its stdout
 //! lines.rs, protocol.rs    bytes -> lines -> messages, without IO
+//! lost.rs                  lines that may have been meant as messages
 //! ending.rs                what they say about the end of the job
 //! answer.rs                what is written to it
 //! ```
@@ -25,6 +26,8 @@ pub(crate) mod host;
 pub(crate) mod init;
 #[cfg(unix)]
 pub(crate) mod lines;
+#[cfg(unix)]
+pub(crate) mod lost;
 #[cfg(unix)]
 pub(crate) mod pipe;
 pub(crate) mod program;

@@ -13,6 +13,7 @@ use nuncio_tokio::arcp::{self, Body, Delegation, ErrorCode, Failure, Json, Numbe
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
+use super::lost;
 use crate::text;
 
 /// The `id` of a question, which its answers repeat.
@@ -74,80 +75,72 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Number, D::Error
     Number::parse(json.get()).ok_or_else(|| D::Error::custom("the amount is not a number"))
 }
 
+/// A mark that some languages write before UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Parses a line; `None` for an empty one.
 pub(crate) fn parse(line: &[u8]) -> Option<Message> {
-    let text = String::from_utf8_lossy(line);
-    let text = text.trim();
+    let all = String::from_utf8_lossy(line);
+    let text = all.trim().trim_start_matches(BYTE_ORDER_MARK).trim_start();
     if text.is_empty() {
         return None;
     }
     if !text.starts_with('{') {
         return Some(Message::Text(text.to_owned()));
     }
+    let parsed = object(text);
+    let Err(error) = std::str::from_utf8(line) else { return Some(parsed) };
+    Some(match parsed {
+        Message::Text(_) | Message::Invalid(_) | Message::Unknown(_) | Message::Unreadable(_) => parsed,
+        _ => Message::Unreadable(format!("it is not UTF-8 at {}", excerpt(&all, error.valid_up_to()))),
+    })
+}
+
+/// Parses a line that begins like an object.
+fn object(text: &str) -> Message {
     if let Err(error) = serde_json::from_str::<&Json>(text) {
-        if !begins_as_message(text) {
-            return Some(if begins_as_dict(text) {
-                Message::Unknown(format!("JSON has double quotes, not single ones, in {}", excerpt(text, 0)))
-            } else {
-                Message::Text(text.to_owned())
-            });
+        if !lost::is_message(text) {
+            return match lost::other_notation(text) {
+                Some(why) => Message::Unknown(format!("{why}, in {}", excerpt(text, 0))),
+                None => Message::Text(text.to_owned()),
+            };
         }
         let reason = without_position(&error);
-        return Some(Message::Unreadable(if error.is_eof() {
+        return Message::Unreadable(if error.is_eof() {
             format!("it ends within a message, after {}", ending(text))
         } else {
             format!("{reason} at {}", excerpt(text, error.column().saturating_sub(1)))
-        }));
+        });
     }
     let members = serde_json::from_str(text).map_err(|error| without_position(&error));
-    let message = members.and_then(message).unwrap_or_else(|reason| {
+    members.and_then(message).unwrap_or_else(|reason| {
         let shown = || format!("{reason}, in {}", excerpt(text, 0));
         match of_ending(text) {
             Some(OfEnding::Known) => Message::Unreadable(shown()),
             Some(OfEnding::Unknown) => Message::Unknown(shown()),
             None => Message::Invalid(reason),
         }
-    });
-    Some(message)
+    })
 }
 
 /// Returns the message for a line that was dropped because it is longer than `max` bytes.
 pub(crate) fn too_long(beginning: &[u8], max: usize) -> Message {
     let beginning = String::from_utf8_lossy(beginning);
+    let beginning = beginning.trim_start().trim_start_matches(BYTE_ORDER_MARK).trim_start();
     let reason = format!("the line is longer than {max} bytes");
-    if begins_as_dict(beginning.trim_start()) {
-        Message::Unknown(format!("{reason}, and begins with {}", excerpt(&beginning, 0)))
-    } else if begins_as_message(beginning.trim_start()) {
-        Message::Unreadable(format!("{reason}, and begins with {}", excerpt(&beginning, 0)))
+    if lost::other_notation(beginning).is_some() {
+        Message::Unknown(format!("{reason}, and begins with {}", excerpt(beginning, 0)))
+    } else if lost::is_message(beginning) {
+        Message::Unreadable(format!("{reason}, and begins with {}", excerpt(beginning, 0)))
     } else {
         Message::Invalid(reason)
     }
 }
 
-/// The members that messages have, without `id`, which none begins with.
-const MEMBERS: [&str; 11] =
-    ["kind", "body", "reservation", "result", "chunk", "error", "authorize", "delegate", "reserve", "release", "ask"];
-
-/// Whether a line begins with `{` and the name of a member that a message has.
-fn begins_as_message(line: &str) -> bool {
-    begins_with(line, '"', &MEMBERS)
-}
-
-/// The members that say how the job ends.
-const OF_ENDING: [&str; 3] = ["result", "chunk", "error"];
-
-/// Whether a line is that of a message that says how the job ends, as Python prints a dictionary. Without the other messages, the
-/// job ends in the same way, so that such lines are text.
-fn begins_as_dict(line: &str) -> bool {
-    begins_with(line, '\'', &OF_ENDING)
-}
-
-/// Whether a line begins with `{` and one of these names in quotes.
-fn begins_with(line: &str, quote: char, names: &[&str]) -> bool {
-    let Some(rest) = line.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix(quote)) else {
-        return false;
-    };
-    names.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(quote)))
+/// Returns the message for a line that is a member of a message over several lines.
+pub(crate) fn spread(line: &[u8]) -> Message {
+    let line = String::from_utf8_lossy(line);
+    Message::Unknown(format!("a message is one line, and this line is only a part of one: {}", excerpt(line.trim(), 0)))
 }
 
 /// What a JSON object that is not a message has to do with how the job ends.
@@ -160,12 +153,12 @@ enum OfEnding {
 
 fn of_ending(object: &str) -> Option<OfEnding> {
     let members: BTreeMap<Cow<'_, str>, &Json> = serde_json::from_str(object).unwrap_or_default();
-    if OF_ENDING.iter().any(|name| members.contains_key(*name)) {
+    if lost::OF_ENDING.iter().any(|name| members.contains_key(*name)) {
         return Some(OfEnding::Known);
     }
     let mut names = members.keys();
     match (names.next(), names.next()) {
-        (Some(name), None) if !MEMBERS.contains(&&**name) => Some(OfEnding::Unknown),
+        (Some(name), None) if !lost::MEMBERS.contains(&&**name) => Some(OfEnding::Unknown),
         _ => None,
     }
 }

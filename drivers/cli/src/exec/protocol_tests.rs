@@ -36,7 +36,9 @@ fn unreadable(line: &str) -> String {
 
 #[test]
 fn a_line_that_is_not_a_json_object_is_text() {
-    for line in ["hello", "  hello \r", "42", "[1]", "\"x\"", "null", "{'a': 1}", "{result: 1}", "{\"resul", "{} {}"] {
+    for line in
+        ["hello", "  hello \r", "42", "[1]", "\"x\"", "null", "{'a': 1}", "{a: 1}", "{\"resul", "{} {}", "{", "}"]
+    {
         assert!(matches!(message(line), Message::Text(text) if text == line.trim()), "{line}");
     }
     assert!(matches!(parse(b"\xff\xfe"), Some(Message::Text(text)) if text == "\u{fffd}\u{fffd}"));
@@ -50,7 +52,11 @@ fn a_result_in_single_quotes_may_be_lost_and_other_text_in_them_is_text() {
         let Message::Unknown(reason) = message(line) else { panic!("{line} may be a result") };
         assert_eq!(reason, format!("JSON has double quotes, not single ones, in {line}"));
     }
-    for line in ["{'kind': 'log'}", "{'results': 1}", "'result'", "{result: 'a'}", "{'a': {'result': 1}}"] {
+    // Node.js prints an object so.
+    let Message::Unknown(reason) = message("{ result: 'a' }") else { panic!("it may be a result") };
+    assert_eq!(reason, "JSON has its names in double quotes, in { result: 'a' }");
+    for line in ["{'kind': 'log'}", "{'results': 1}", "'result'", "{results: 'a'}", "{result}", "{'a': {'result': 1}}"]
+    {
         assert!(matches!(message(line), Message::Text(text) if text == line), "{line}");
     }
     assert!(
@@ -105,6 +111,9 @@ fn a_misspelled_result_is_no_success_without_a_result() {
 fn a_line_that_may_have_been_a_result_is_unreadable_and_shows_the_place() {
     insta::assert_snapshot!(unreadable(r#"{"result": {"score": NaN}}"#), @"expected value at …NaN}}");
     insta::assert_snapshot!(unreadable(r#"{ "chunk": "to be contin"#), @r#"it ends within a message, after { "chunk": "to be contin"#);
+    insta::assert_snapshot!(unreadable(r#"{"id":1,"result":NaN}"#), @"expected value at …NaN}");
+    insta::assert_snapshot!(unreadable(r#"{"id":1,"delegate":{"agent":"x","input":NaN}}"#), @"expected value at …NaN}}");
+    insta::assert_snapshot!(unreadable(r#"{"score":NaN,"result":1}"#), @r#"expected value at …NaN,"result":1}"#);
     insta::assert_snapshot!(unreadable(r#"{"authorize":"#), @r#"it ends within a message, after {"authorize":"#);
     insta::assert_snapshot!(unreadable(r#"{"result":1,"result":2}"#), @r#"duplicate field `result`, in {"result":1,"result":2}"#);
     insta::assert_snapshot!(unreadable(r#"{"result":1,"chunk":"a"}"#), @r#"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve, release and ask; authorize, delegate, reserve and ask may also have an id, and an event a reservation, in {"result":1,"chunk":"a"}"#);
@@ -127,6 +136,31 @@ fn halves_of_a_character_become_a_replacement_character() {
         panic!("an event")
     };
     assert!(body.json().contains(r"\ufffd"), "{}", body.json());
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_line() {
+    assert!(matches!(message("\u{feff}{\"result\":5}"), Message::Result(json) if json.get() == "5"));
+    assert!(matches!(message("\u{feff}hello"), Message::Text(text) if text == "hello"));
+    insta::assert_snapshot!(unreadable("\u{feff}{\"result\":NaN}"), @"expected value at …NaN}");
+    assert!(parse("\u{feff}\r".as_bytes()).is_none());
+    assert!(matches!(too_long("\u{feff}{\"result\":".as_bytes(), 9), Message::Unreadable(_)));
+}
+
+#[test]
+fn a_message_is_utf_8() {
+    let parsed = |line| parse(line).expect("the line is not empty");
+    for line in [
+        &b" {\"result\":\"a\xff\"}"[..],
+        b"{\"chunk\":\"\xff\"}",
+        b"{\"kind\":\"log\",\"body\":{\"level\":\"info\",\"message\":\"\xff\"}}",
+    ] {
+        let Message::Unreadable(reason) = parsed(line) else { panic!("{line:?}") };
+        assert!(reason.starts_with("it is not UTF-8 at …\u{fffd}\""), "{reason}");
+    }
+    assert!(matches!(parsed(b"{\"result\":\"a\xe2\x82"), Message::Unreadable(_)));
+    assert!(matches!(parsed(b"{\"level\":\"\xff\",\"message\":1}"), Message::Invalid(_)));
+    assert!(matches!(parsed(b"a\xff{\"result\":1}"), Message::Text(_)));
 }
 
 #[test]

@@ -248,6 +248,9 @@ fn a_result_that_cannot_be_read_is_not_a_success() {
             &["--agent", r#"cut=printf %s '{"result": [1, 2'"#],
             &["--agent", r#"long=python3 -c 'import json; print(json.dumps({"chunk": "x" * 100000}))'"#],
             &["--agent", r#"odd=printf '{"kind": "log", "chunk": 1}\n{"result": 1}\n'"#],
+            &["--agent", r#"id=printf '{"id": 1, "result": NaN}\n'"#],
+            &["--agent", r#"mark=printf '\357\273\277{"result": NaN}\n'"#],
+            &["--agent", r#"bytes=printf '{"result": "\377"}\n'"#],
         ]
         .concat(),
     );
@@ -256,12 +259,40 @@ fn a_result_that_cannot_be_read_is_not_a_success() {
         ("cut", "[1, 2"),
         ("long", r#"longer than 16384 bytes, and begins with {"chunk": "xxx"#),
         ("odd", r#"in {"kind": "log", "chunk": 1}"#),
+        ("id", "at …NaN}"),
+        ("mark", "at …NaN}"),
+        ("bytes", "it is not UTF-8 at …\u{fffd}\"}"),
     ] {
         let output = serving.submit("t", &[agent]);
         assert_eq!(output.status.code(), Some(1), "{agent}: {}", stdout(&output));
         let said = stderr(&output);
         assert!(said.contains("INTERNAL_ERROR: line 1 ") && said.contains(place), "{agent}: {said}");
     }
+}
+
+#[test]
+fn a_question_that_cannot_be_read_is_answered() {
+    let serving = python(
+        r#"hear()
+print('{"id": 1, "delegate": {"agent": "x", "input": NaN}}', flush=True)
+say(error={"message": hear()["invalid"]["reason"]})
+"#,
+        &[],
+    );
+    let output = submit(&serving, &[]);
+    assert!(stderr(&output).contains("expected value at …NaN}}"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_result_over_several_lines_fails_a_job_that_has_no_other() {
+    let script = r#"import json; print(json.dumps({"result": {"error": 1}}, indent=2))"#;
+    let output = submit(&python(script, &[]), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = "the program gave no result, and line 2 is no message: a message is one line";
+    assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    assert_eq!(succeeded(&submit(&python(&format!("{script}\nsay(result=7)"), &[]), &[])), "7");
+    let nested = r#"import json; print(json.dumps({"answer": {"error": 1}}, indent=2))"#;
+    assert_eq!(succeeded(&submit(&python(nested, &[]), &[])), "null");
 }
 
 #[test]

@@ -27,12 +27,16 @@ pub(super) enum Message {
 /// Parses a line; `None` for an empty one.
 pub(super) fn parse(line: &[u8]) -> Option<Message> {
     let text = String::from_utf8_lossy(line);
-    let text = text.trim();
+    // Some languages write a byte order mark before UTF-8.
+    let text = text.trim().trim_start_matches('\u{feff}').trim_start();
     if text.is_empty() {
         return None;
     }
     if !text.starts_with('{') {
         return Some(Message::Text(text.to_owned()));
+    }
+    if let Err(error) = std::str::from_utf8(line) {
+        return Some(Message::Invalid(format!("it is not UTF-8: {error}")));
     }
     // A chunk is joined with the next one first.
     if let Ok(Piece { chunk }) = serde_json::from_str(text)
@@ -242,6 +246,8 @@ mod tests {
         assert_eq!(parsed(r#"{"result": [1]}"#), Message::Result(json!([1])));
         assert_eq!(parsed(r#"{"chunk": "a"}"#), Message::Chunk("\"a\"".to_owned()));
         assert_eq!(parsed(r#"{"result": "a\ud83d"}"#), Message::Result(json!("a\u{fffd}")));
+        assert_eq!(parsed("\u{feff}{\"result\": 5}"), Message::Result(json!(5)));
+        assert_eq!(parse(b"a\xff"), Some(Message::Text("a\u{fffd}".to_owned())));
         let progress = |percent, message: &str| Message::Progress { percent, message: message.to_owned() };
         assert_eq!(
             parsed(r#"{"kind": "progress", "body": {"current": 1, "total": 3, "message": "one"}}"#),
@@ -254,6 +260,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         assert!(invalid(r#"{"result": {"score": NaN}}"#).contains("column"));
+        assert!(invalid("\u{feff}{\"result\": NaN}").contains("column"));
+        let not_text = parse(b"{\"result\": \"\xff\"}");
+        assert!(
+            matches!(not_text, Some(Message::Invalid(why)) if why.contains("not UTF-8") && why.contains("index 12"))
+        );
         assert!(invalid(r#"{"result": 1, "chunk": "a"}"#).contains("one of result, chunk and error"));
         assert!(invalid(r#"{"kind": "metric", "body": {}}"#).contains("no event \"metric\""));
         assert!(invalid(r#"{"kind": "progress", "body": {"current": -1}}"#).contains("negative"));

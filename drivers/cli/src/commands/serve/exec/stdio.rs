@@ -18,6 +18,7 @@ use super::reservations::Reservations;
 use crate::exec::answer;
 use crate::exec::ending::Ending;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
+use crate::exec::lost::Spread;
 use crate::exec::pipe::PipeLines;
 use crate::exec::protocol::{self, Amount, Chunk, Id, Message, Question};
 
@@ -135,9 +136,11 @@ impl Listener {
                 None => first.await,
             }
         };
+        let mut spread = Spread::default();
         while let Some(line) = next {
             self.line += 1;
             let message = match line {
+                Line::Complete(line) | Line::TooLong(line) if spread.is_lost(&line) => Some(protocol::spread(&line)),
                 Line::Complete(line) => protocol::parse(&line),
                 Line::TooLong(beginning) => Some(protocol::too_long(&beginning, max_line)),
             };
