@@ -25,6 +25,7 @@ mod s10_delegation;
 mod s10_families;
 mod s10_turns;
 mod s5_envelope;
+mod s5_salvage;
 mod s5_trace;
 mod s5_user_data;
 mod s6_1_hello;

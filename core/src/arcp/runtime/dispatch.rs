@@ -15,10 +15,11 @@ use super::sessions::session::Session;
 use super::work;
 use crate::arcp::wire::close;
 use crate::arcp::wire::dialect::Dialect;
-use crate::arcp::wire::envelope::{self, Envelope, Salvage};
+use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::SessionUlid;
 use crate::arcp::wire::request;
+use crate::arcp::wire::salvage::salvage;
 use crate::json::{self, Text};
 use crate::time::Time;
 
@@ -170,20 +171,21 @@ impl Runtime {
 
     /// Reads and carries out one frame.
     fn read(&mut self, conn: ConnId, frame: &[u8]) -> Result<(), Refusal> {
-        let malformed = |salvage: Salvage, sentence: Cow<'static, str>| Refusal {
-            request_id: salvage.id.filter(|id| id.len() <= MAX_ID).map(Into::into),
-            asked: Asked::of_kind(salvage.kind.as_deref().unwrap_or_default()),
-            fault: Fault::invalid(sentence),
-            malformed: true,
+        let malformed = |sentence: Cow<'static, str>| {
+            let read = salvage(frame);
+            Refusal {
+                request_id: read.id.filter(|id| id.len() <= MAX_ID).map(Into::into),
+                asked: Asked::of_kind(read.kind.as_deref().unwrap_or_default()),
+                fault: Fault::invalid(sentence),
+                malformed: true,
+            }
         };
-        let not_text = |_| malformed(Salvage::default(), "the frame is not UTF-8".into());
-        let text = core::str::from_utf8(frame).map_err(not_text)?;
-        let salvaged = |sentence| malformed(envelope::salvage(text), sentence);
+        let text = core::str::from_utf8(frame).map_err(|_| malformed("the frame is not UTF-8".into()))?;
         if json::too_deep(text) {
-            return Err(salvaged(alloc::format!("the frame nests deeper than {} levels", json::MAX_DEPTH).into()));
+            return Err(malformed(alloc::format!("the frame nests deeper than {} levels", json::MAX_DEPTH).into()));
         }
         let envelope = Envelope::parse(text).map_err(|error| {
-            salvaged(alloc::format!("the frame is not an ARCP envelope: {}", request::blame(&error)).into())
+            malformed(alloc::format!("the frame is not an ARCP envelope: {}", request::blame(&error)).into())
         })?;
         let id = envelope.id.as_ref().map_or("", Text::as_str);
         let named = |fault: Fault| Refusal {

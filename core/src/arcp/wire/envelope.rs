@@ -158,51 +158,6 @@ impl Member {
     }
 }
 
-/// What could be read of a frame that is not an envelope.
-#[derive(Default)]
-pub(crate) struct Salvage {
-    pub(crate) id: Option<String>,
-    pub(crate) kind: Option<String>,
-}
-
-/// Returns the `id` and `type` of a frame that could not be read as an envelope, for its refusal. They are found if they
-/// precede the place where the frame stops being JSON: some peers write `NaN`, which JSON does not have.
-pub(crate) fn salvage(text: &str) -> Salvage {
-    struct Members<'a>(&'a mut Salvage);
-
-    impl<'de> Visitor<'de> for Members<'_> {
-        type Value = ();
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-            let mut ids = 0;
-            while let Some(name) = members.next_key::<Text<'_>>()? {
-                match name.as_str() {
-                    "id" => {
-                        ids += 1;
-                        let id = members.next_value::<Text<'_>>();
-                        // Of two ids neither is the frame's.
-                        let own = id.as_ref().ok().filter(|id| ids == 1 && !id.as_str().is_empty());
-                        self.0.id = own.map(|id| String::from(id.as_str()));
-                        id?;
-                    }
-                    "type" => self.0.kind = Some(String::from(members.next_value::<Text<'_>>()?.as_str())),
-                    _ => drop(members.next_value::<IgnoredAny>()?),
-                }
-            }
-            Ok(())
-        }
-    }
-
-    let mut salvage = Salvage::default();
-    // An error is why the frame could not be read; what stands before it counts.
-    let _ = serde_json::Deserializer::from_str(text).deserialize_map(Members(&mut salvage));
-    salvage
-}
-
 /// Returns the members between `type` and `event_seq` as JSON text with a trailing comma. They are the same in all
 /// frames of one job to one session. The three ids must need no escapes.
 pub(crate) fn head(

@@ -6,6 +6,7 @@
 //! reply/       runtime, write.rs  -->  client,  read/       welcome, accepted, event, result, error, …
 //!
 //! envelope, ids, error, feature, lines                      the parts that every frame has
+//! salvage                                                   what can be read of a faulty frame
 //! close                                                     the close code that is ours
 //! agent, credential, job, question/, status/, body/         the things that frames describe
 //! dialect/                                                  where an SDK's frames differ from the specification
@@ -30,6 +31,7 @@ pub(crate) mod question;
 pub(crate) mod relayed;
 pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod salvage;
 pub(crate) mod status;
 
 pub use self::envelope::{Envelope, Int, MAX_INTEGER};
