@@ -8,6 +8,8 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
+use serde_json::value::RawValue;
+
 /// The character that stands for a lone surrogate.
 const REPLACEMENT: &str = "\\ufffd";
 /// Bytes of an escape such as `\ud83d`.
@@ -69,6 +71,24 @@ pub fn replaced(json: &str) -> Cow<'_, str> {
     }
     text.push_str(json.get(done..).unwrap_or_default());
     Cow::Owned(text)
+}
+
+/// Returns a JSON value without lone surrogates, as [`replaced`] does.
+///
+/// ```
+/// use nuncio_core::surrogates;
+/// use serde_json::value::RawValue;
+///
+/// let json: &RawValue = serde_json::from_str(r#"{"a": "\ud800x"}"#)?;
+/// assert_eq!(surrogates::whole(json).get(), r#"{"a": "\ufffdx"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn whole(json: &RawValue) -> Cow<'_, RawValue> {
+    match replaced(json.get()) {
+        Cow::Borrowed(_) => Cow::Borrowed(json),
+        // One escape takes the place of another, so it is JSON again.
+        Cow::Owned(text) => RawValue::from_string(text).map_or(Cow::Borrowed(json), Cow::Owned),
+    }
 }
 
 /// Joins pieces of a text that may be cut within a character.

@@ -2,6 +2,7 @@
 
 use nuncio_core::arcp::wire::lines::append_line;
 use nuncio_core::lease::Operation;
+use nuncio_core::surrogates;
 use nuncio_tokio::arcp::{self, ChildOutcome, Fault, Json};
 use serde::Serialize;
 
@@ -140,7 +141,8 @@ pub(crate) fn answered(id: &Id, answer: &arcp::Answer) -> String {
         arcp::Answer::Default { .. } => "default",
         arcp::Answer::Expired => "expired",
     };
-    let (value, by, note) = (answer.value(), answer.by(), answer.note());
+    let value = answer.value().map(surrogates::whole);
+    let (value, by, note) = (value.as_deref(), answer.by(), answer.note());
     let ask = Asked { outcome: Some(outcome), value, by, note, error: None };
     Answer { ask: Some(ask), id: id.as_deref(), ..Answer::default() }.line()
 }
@@ -161,10 +163,11 @@ pub(crate) fn not_reserved(id: &Id, fault: &Fault) -> String {
 }
 
 pub(crate) fn outcome(id: &Id, job_id: &str, outcome: &ChildOutcome) -> String {
+    let result = outcome.result().and_then(|result| serde_json::from_str(result).ok()).map(surrogates::whole);
     let outcome = Outcome {
         job_id,
         final_status: outcome.status.as_str(),
-        result: outcome.result().and_then(|result| serde_json::from_str(result).ok()),
+        result: result.as_deref(),
         error: outcome.fault.as_ref().map(Problem::of),
     };
     Answer { outcome: Some(outcome), id: id.as_deref(), ..Answer::default() }.line()
@@ -174,13 +177,13 @@ pub(crate) fn invalid(line: u64, reason: &str) -> String {
     Answer { invalid: Some(Invalid { line, reason }), ..Answer::default() }.line()
 }
 
-/// The job's input as the first line of stdin.
+/// The job's input as the first line of stdin. Half of a character, which many languages cannot read, becomes U+FFFD.
 pub(crate) fn input(input: Option<&Json>) -> String {
-    one_line(input.map_or("null", Json::get))
+    one_line(surrogates::whole(input.unwrap_or(Json::NULL)).get())
 }
 
 /// JSON on one line, whatever the program takes for the end of a line.
-fn one_line(json: &str) -> String {
+pub(crate) fn one_line(json: &str) -> String {
     let mut line = Vec::new();
     append_line(json.trim_end().as_bytes(), &mut line);
     String::from_utf8_lossy(&line).into_owned()

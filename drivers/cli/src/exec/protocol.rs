@@ -230,7 +230,7 @@ fn message(members: Members<'_>) -> Result<Message, String> {
         );
     }
     if let Some(result) = result {
-        return Ok(Message::Result(whole(result)));
+        return Ok(Message::Result(surrogates::whole(result).into_owned()));
     }
     if let Some(chunk) = chunk {
         return chunk_of(chunk).map(Message::Chunk);
@@ -260,14 +260,6 @@ fn message(members: Members<'_>) -> Result<Message, String> {
     let reservation = reservation.map(|number| member("reservation", number)).transpose()?;
     let body = Body::raw(&kind, body.unwrap_or(Json::NULL)).map_err(|refused| refused.to_string())?;
     Ok(Message::Event(body, reservation))
-}
-
-/// JSON without lone surrogates, which UTF-8 does not have.
-fn whole(json: &Json) -> Box<Json> {
-    match surrogates::replaced(json.get()) {
-        Cow::Borrowed(_) => json.to_owned(),
-        Cow::Owned(text) => Json::from_string(text).unwrap_or_else(|_| json.to_owned()),
-    }
 }
 
 fn member<T: DeserializeOwned>(name: &str, json: &Json) -> Result<T, String> {

@@ -136,6 +136,12 @@ fn halves_of_a_character_become_a_replacement_character() {
         panic!("an event")
     };
     assert!(body.json().contains(r"\ufffd"), "{}", body.json());
+    assert_eq!(
+        input(Some(&raw(r#"{"a":"\ud83d","b":"\ud83d\ude00"}"#))),
+        "{\"a\":\"\\ufffd\",\"b\":\"\\ud83d\\ude00\"}\n"
+    );
+    let given = Answer::Given { value: raw(r#""\udc00""#).into(), by: "alice".into(), note: None };
+    assert!(answered(&None, &given).contains(r#""value":"\ufffd""#));
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod waiting;
 use std::path::Path;
 
 use console::Term;
+use nuncio_core::surrogates;
 use nuncio_tokio::arcp::{
     Accepted, ChunkEvent, FinalStatus, JobEvent, Outcome, Product, SessionEvent, SessionId, Subscribed,
 };
@@ -318,9 +319,9 @@ fn shown<'a>(job: &'a FollowedJob, event: &'a JobEvent) -> line::Shown<'a> {
     line::Shown { seq: event.seq, of, kind: &event.kind, ts: event.ts(), body: event.body.as_str() }
 }
 
-/// Returns the text of a JSON string; `None` for any other value.
+/// Returns the text of a JSON string, in which half of a character becomes U+FFFD; `None` for any other value.
 fn raw_text(json: &str) -> Option<String> {
-    serde_json::from_str(json).ok()
+    serde_json::from_str(&surrogates::replaced(json)).ok()
 }
 
 /// Ends a command that prints for people: reports its error on stderr.

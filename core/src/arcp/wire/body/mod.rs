@@ -260,12 +260,8 @@ impl Body {
     /// [`Runtime::ask`](crate::arcp::Runtime::ask).
     pub fn raw(kind: &str, body: &RawValue) -> Result<Body, InvalidBody> {
         // A body of a vendor's kind is user data, which passes as it is.
-        let whole = Some(surrogates::replaced(body.get())).filter(|_| !shape::is_vendor_kind(kind));
-        let body: &RawValue = match &whole {
-            Some(Cow::Owned(text)) => serde_json::from_str(text).unwrap_or(body),
-            Some(Cow::Borrowed(_)) | None => body,
-        };
-        let meta = shape::check(kind, body)?;
+        let body = if shape::is_vendor_kind(kind) { Cow::Borrowed(body) } else { surrogates::whole(body) };
+        let meta = shape::check(kind, &body)?;
         let json = complete::complete(kind, body.get()).unwrap_or_else(|| on_one_line(body.get()).into_owned());
         Ok(Body { kind: Cow::Owned(kind.to_string()), json, meta })
     }

@@ -42,6 +42,15 @@ fn a_program_that_prints_json_has_it_as_its_result() {
 }
 
 #[test]
+fn halves_of_a_character_reach_neither_the_program_nor_the_client() {
+    let serving = plain(r#"sh -c 'read -r line; echo "[$line, \"a\\ud800x\"]"'"#, "json");
+    let result = succeeded(&submit(&serving, &["--input", r#""\ude00""#]));
+    assert_eq!(result.replace(' ', ""), r#"["\ufffd","a\ufffdx"]"#);
+    let serving = plain("cat", "stdout");
+    assert_eq!(succeeded(&submit(&serving, &["--input", r#""a\ud83d""#])), "\"a\u{fffd}\"", "it is a text");
+}
+
+#[test]
 fn an_exit_status_is_the_result() {
     let serving = plain("sh -c 'echo looking; exit 3'", "exit");
     let output = submit(&serving, &[]);

@@ -2,6 +2,7 @@
 
 use std::process::ExitStatus;
 
+use nuncio_core::surrogates;
 use nuncio_tokio::arcp::{Failure, JobContext, Json, Level, Output, Refused};
 use nuncio_tokio::io::CancellationToken;
 use serde_json::value::to_raw_value;
@@ -37,7 +38,7 @@ pub(super) fn input(source: ResultSource, input: Option<&Json>) -> String {
     match input {
         None => String::new(),
         Some(json) if json.get() == "null" => String::new(),
-        Some(json) => serde_json::from_str(json.get()).unwrap_or_else(|_| answer::input(Some(json))),
+        Some(json) => serde_json::from_str(surrogates::whole(json).get()).unwrap_or_else(|_| answer::input(Some(json))),
     }
 }
 
@@ -124,7 +125,7 @@ pub(super) fn conclude(source: ResultSource, printed: Printed, status: ExitStatu
     match (source, printed) {
         (ResultSource::Json, Printed::Whole(bytes)) => {
             let json = serde_json::from_slice::<Box<Json>>(&bytes);
-            json.map(Output::Inline).map_err(|error| {
+            json.map(|json| Output::Inline(surrogates::whole(&json).into_owned())).map_err(|error| {
                 Failure::internal(format!("what the program has printed is not one JSON value: {error}"))
             })
         }
