@@ -17,7 +17,7 @@ use crate::output;
 use crate::size;
 use crate::text::{self, count, sanitize};
 use crate::time::HumanDuration;
-use stats::Stats;
+use stats::{Stats, lacks_records};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -231,12 +231,12 @@ fn summary(stats: &[JournalStats]) -> String {
     format!("{} in {}{files}", count(records, "record"), size::format(bytes))
 }
 
-/// Says how many records the files of all shards no longer have, if there are any.
-fn deleted(stats: &[JournalStats]) -> String {
-    // The records of a file are numbered from 1 on.
-    match stats.iter().map(|stats| stats.last.saturating_sub(stats.records)).sum() {
-        0 => String::new(),
-        deleted => format!("; compaction has deleted {} of no further use", count(deleted, "record")),
+/// Says that the files of all shards no longer have all records, if their numbers show it.
+fn deleted(stats: &[JournalStats]) -> &'static str {
+    if stats.iter().any(|stats| lacks_records(stats.records, stats.last)) {
+        "; compaction has deleted others, which were no longer needed"
+    } else {
+        ""
     }
 }
 

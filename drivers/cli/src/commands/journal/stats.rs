@@ -20,9 +20,9 @@ pub(super) struct Stats<'a> {
     file_bytes: u64,
     bytes: u64,
     records: u64,
-    /// How many records were written and are deleted.
+    /// Whether some records were deleted.
     #[serde(skip)]
-    deleted: u64,
+    lacks_records: bool,
     /// The numbers of the records, if there is one file: each has numbers of its own.
     #[serde(flatten)]
     numbers: Option<Numbers>,
@@ -71,6 +71,12 @@ impl File<'_> {
     }
 }
 
+/// Whether a file has fewer records than were written. Their numbers begin with 1. How many were deleted is unknown: the newest
+/// may be among them.
+pub(super) fn lacks_records(records: u64, last: u64) -> bool {
+    records < last
+}
+
 #[derive(Serialize)]
 struct Jobs {
     unfinished: u64,
@@ -95,7 +101,7 @@ impl Stats<'_> {
             file_bytes: sum(|shard| shard.file_bytes),
             bytes: sum(|shard| shard.bytes),
             records: sum(|shard| shard.records),
-            deleted: sum(|shard| shard.numbers.last_record.saturating_sub(shard.records)),
+            lacks_records: shards.iter().any(|shard| lacks_records(shard.records, shard.numbers.last_record)),
             numbers: only.map(|only| only.numbers),
             files: several,
             events: sum(|shard| shard.contents.events),
@@ -125,8 +131,7 @@ impl Stats<'_> {
             }
             None => self.records.to_string(),
         };
-        let deleted =
-            if self.deleted > 0 { format!("; compaction has deleted {}", self.deleted) } else { String::new() };
+        let deleted = if self.lacks_records { "; compaction has deleted others" } else { "" };
         let file = match self.files.last() {
             Some(last) => format!("{} to {}", self.file.display(), last.file.display()),
             None => self.file.display().to_string(),
@@ -134,7 +139,7 @@ impl Stats<'_> {
         let rows = [
             ("file", file),
             ("size", format!("{} on disk, {} in use", size::format(self.file_bytes), size::format(self.bytes))),
-            ("records", records + &deleted),
+            ("records", records + deleted),
             ("events", format!("{}{oldest}", self.events)),
             ("sessions", format!("{} connected or resumable{}", self.sessions, self.named_sessions())),
             ("", format!("{open} open, {disconnected} disconnected, {closed} closed by their clients")),

@@ -32,7 +32,9 @@ Examples:
     --follow | jq .payload
 
 Prints the numbered frames of the session as a resume sends them: one JSON
-envelope per line, and each job.accepted before the first frame of its job. With
+envelope per line. If the client of the session has the feature
+x-vendor.nuncio.accepted_replay, as the clients of nuncio do, each job.accepted
+comes before the first frame of its job. Other clients do not get it again. With
 --job alone, the frames come from the session that submitted the job. The
 command only reads the journal, and may run while a nuncio uses it. With
 --follow, it ends when the session can no longer be resumed, or at Ctrl-C with

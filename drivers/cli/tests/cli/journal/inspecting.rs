@@ -177,17 +177,17 @@ fn compacting_keeps_what_is_needed() {
     assert_eq!(after["events"], before["events"], "a client that has not acknowledged them may ask for them");
     assert_eq!(run(&["journal", "compact", &journal, "--retain", "0s"]).status.code(), Some(0));
     assert!(stats(&journal)["events"].as_u64() < after["events"].as_u64());
-    // The numbers of the records go on, so that the difference is what compaction has deleted.
+    // The newest records may be deleted too, so the last number does not tell how many were.
     let compacted = stats(&journal);
     let [records, last] = ["records", "last_record"].map(|name| compacted[name].as_u64().unwrap());
     assert!(records < last, "{compacted}");
     let output = run(&["journal", "check", &journal]);
     assert_eq!(output.status.code(), Some(0));
     let said = format!("sound: {records} records in ");
-    let deleted = format!("; compaction has deleted {} records of no further use", last - records);
-    assert!(stdout(&output).starts_with(&said) && stdout(&output).contains(&deleted), "{}", stdout(&output));
+    let deleted = "; compaction has deleted others, which were no longer needed\n";
+    assert!(stdout(&output).starts_with(&said) && stdout(&output).ends_with(deleted), "{}", stdout(&output));
     let text = run(&["journal", "stats", &journal]);
-    let deleted = format!(" to {last}; compaction has deleted {}\n", last - records);
+    let deleted = format!(" to {last}; compaction has deleted others\n");
     assert!(stdout(&text).contains(&deleted), "{}", stdout(&text));
     assert_eq!(serve(&journal).stop("TERM").0, Some(0));
 }

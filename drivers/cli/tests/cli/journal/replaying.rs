@@ -76,6 +76,19 @@ fn frames_are_printed_as_they_were_sent() {
     assert_eq!(frames(&replay(&journal, &session, &[])), expected, "after it was restarted and has ended");
 }
 
+/// A resume does not send it either: the client would take it for the answer to another submit.
+#[test]
+fn a_client_that_does_not_want_it_has_no_accepted_job_again() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    let mut wire = Wire::connect_with(&serving.url, "t", &[]);
+    wire.run(&json!({"agent": "echo"}));
+    let numbered: Vec<Value> = wire.seen.iter().filter(|frame| !frame["event_seq"].is_null()).cloned().collect();
+    assert!(numbered.iter().all(|frame| frame["type"] != "job.accepted") && !numbered.is_empty());
+    assert_eq!(frames(&replay(&journal, &wire.session_id, &[])), numbered);
+}
+
 #[test]
 fn a_job_alone_is_printed_from_the_session_that_submitted_it() {
     let folder = Folder::new();
