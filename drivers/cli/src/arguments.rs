@@ -20,14 +20,22 @@ pub(crate) fn exit(error: Error, command: &mut Command) -> ! {
         error.exit();
     }
     let code = error.exit_code();
-    message(error, command).lines().for_each(eprint_line);
+    let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    message(error, command, &arguments).lines().for_each(eprint_line);
     std::process::exit(code)
 }
 
 /// Returns the lines of an error. They do not repeat the value of an option which may be a secret: one whose value is not shown
-/// when it comes from the environment. What came from outside can neither forge a line nor act on the terminal.
-pub(crate) fn message(mut error: Error, command: &mut Command) -> String {
+/// when it comes from the environment. Nor do they repeat an argument that was meant as another value of such an option. What
+/// came from outside can neither forge a line nor act on the terminal.
+pub(crate) fn message(mut error: Error, command: &mut Command, arguments: &[String]) -> String {
     command.build();
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(unexpected)) = error.get(ContextKind::InvalidArg)
+        && follows_secret(command, arguments, unexpected)
+    {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(HIDDEN.to_owned()));
+    }
     if let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
         && is_secret(command, option)
         && matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(value)) if !value.is_empty())
@@ -144,6 +152,18 @@ fn is_secret(command: &Command, option: &str) -> bool {
     command.get_arguments().any(is_it) || command.get_subcommands().any(|command| is_secret(command, option))
 }
 
+/// Whether an argument stands after an option whose value may be a secret, with no other option between them.
+fn follows_secret(command: &Command, arguments: &[String], unexpected: &str) -> bool {
+    let before = |at: usize| arguments.get(..at)?.iter().rev().find(|argument| argument.starts_with('-'));
+    let places = arguments.iter().enumerate().filter(|(_, argument)| *argument == unexpected);
+    places.filter_map(|(at, _)| before(at)?.split('=').next()).any(|option| names_secret(command, option))
+}
+
+fn names_secret(command: &Command, option: &str) -> bool {
+    let is_it = |arg: &Arg| arg.is_hide_env_values_set() && arg.get_long() == option.strip_prefix("--");
+    command.get_arguments().any(is_it) || command.get_subcommands().any(|command| names_secret(command, option))
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
@@ -158,7 +178,25 @@ mod tests {
         let serve = Command::new("serve").arg(arg("token").hide_env_values(true)).args([drain, size, shards]);
         let mut command = Command::new("nuncio").subcommand(serve);
         let error = command.clone().try_get_matches_from(arguments).unwrap_err();
-        super::message(error, &mut command)
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        super::message(error, &mut command, &arguments)
+    }
+
+    #[test]
+    fn another_value_of_a_secret_option_is_not_repeated() {
+        for arguments in [
+            &["nuncio", "serve", "--token", "1", "s3cret=me"][..],
+            &["nuncio", "serve", "--token=1", "s3cret"],
+            &["nuncio", "serve", "--drain=1", "--token", "1", "s3cret=me"],
+        ] {
+            let message = message(arguments);
+            assert!(!message.contains("s3cret"), "{message}");
+            assert!(message.contains("unexpected argument '(hidden)'"), "{message}");
+        }
+        for arguments in [&["nuncio", "serve", "--drain", "1", "a=b"][..], &["nuncio", "serve", "--token=1", "--a=b"]] {
+            let message = message(arguments);
+            assert!(message.contains("unexpected argument") && !message.contains(HIDDEN), "{message}");
+        }
     }
 
     #[test]

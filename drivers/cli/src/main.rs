@@ -217,8 +217,9 @@ mod tests {
     /// Returns what is said of an option with this value; nothing if it is not refused.
     fn said(command: &mut Command, (path, arg): &Place, value: &str) -> String {
         let option = format!("--{}={value}", arg.get_long().unwrap_or_default());
-        let refused = command.try_get_matches_from_mut([&path[..], &[option]].concat()).err();
-        refused.map_or_else(String::new, |error| arguments::message(error, command))
+        let words = [&path[..], &[option]].concat();
+        let refused = command.try_get_matches_from_mut(&words).err();
+        refused.map_or_else(String::new, |error| arguments::message(error, command, &words))
     }
 
     #[test]

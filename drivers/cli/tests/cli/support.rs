@@ -14,6 +14,8 @@ pub(crate) fn nuncio(arguments: &[&str]) -> Command {
         "NUNCIO_TOKEN",
         "NUNCIO_TOKENS",
         "NUNCIO_CONFIG",
+        "NUNCIO_CAP",
+        "NUNCIO_CAP_REDIS",
         "NUNCIO_CARACAL_APPLICATIONS",
         "CARACAL_COORDINATOR_URL",
         "CARACAL_STS_URL",

@@ -123,7 +123,8 @@ impl BusOptions {
 #[command(next_help_heading = "Servers")]
 pub(super) struct StoreOptions {
     /// Redis server for the inputs and outputs of jobs: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://…`
-    /// for TLS. The environment variables `REDIS_TLS_CA`, `REDIS_TLS_CERT`, `REDIS_TLS_KEY`, `REDIS_TLS_SERVER_NAME` and
+    /// for TLS. Other users of this machine can read a password on the command line; prefer the environment variable
+    /// `REDIS_URL`. The environment variables `REDIS_TLS_CA`, `REDIS_TLS_CERT`, `REDIS_TLS_KEY`, `REDIS_TLS_SERVER_NAME` and
     /// `REDIS_TLS_INSECURE` configure its TLS
     #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true, default_value = RedisOptions::DEFAULT_URL)]
     redis: String,

@@ -28,7 +28,11 @@ impl Process {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve", "--listen", "127.0.0.1:0", "--journal"]).arg(journal).args(arguments);
         // The token is not an argument, because other users can read those.
-        command.env("NUNCIO_TOKENS", format!("{TOKEN}={PRINCIPAL}")).env_remove("NUNCIO_CONFIG").env_remove("RUST_LOG");
+        command
+            .env("NUNCIO_TOKENS", format!("{TOKEN}={PRINCIPAL}"))
+            .env_remove("NUNCIO_CONFIG")
+            .env_remove("NUNCIO_CAP")
+            .env_remove("RUST_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
         let url = line(child.stdout.take(), |line| line.strip_prefix("READY ").map(str::to_owned)).await?;

@@ -141,7 +141,7 @@ fn finds_the_jobs_of_its_pool_after(signal: &str) {
         let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--token", "s3cret=me", "--journal", "journal"]);
         command.args(["--drain", "10ms"]);
         command.args(["--cap-agent", "gated=job.gated", "--cap-id", "client-1", "--cap-keys", "keys"]);
-        command.args(["--cap", &site.nats, "--cap-redis", &site.redis]).current_dir(site.folder.path());
+        command.env("NUNCIO_CAP", &site.nats).env("NUNCIO_CAP_REDIS", &site.redis).current_dir(site.folder.path());
         Serving::of(command)
     };
     let submit = |url: &str| {

@@ -144,6 +144,9 @@ fn an_error_of_the_command_line_does_not_repeat_a_secret() {
         assert!(!text.contains("s3cret"), "{text}");
         assert!(text.contains("--token") && text.contains("TOKEN=PRINCIPAL"), "{text}");
     }
+    let output = crate::support::nuncio(&["serve", "--token", "a=b", "s3cret=me"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("unexpected argument '(hidden)'") && !text.contains("s3cret"), "{text}");
     let output = crate::support::nuncio(&["serve"]).env("NUNCIO_TOKENS", "s3cret").output().unwrap();
     assert!(!String::from_utf8(output.stderr).unwrap().contains("s3cret"));
 }

@@ -31,12 +31,14 @@ pub(super) struct PoolOptions {
     #[arg(long = "cap-agent", value_name = "NAME[@VERSION]=TOPIC")]
     #[serde(rename = "cap-agent")]
     cap_agents: Vec<TopicAgent>,
-    /// NATS servers of the pool, with commas between them: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]` or `tls://…`
-    #[arg(long = "cap", value_name = "URL")]
+    /// NATS servers of the pool, with commas between them: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]` or `tls://…`. Other
+    /// users of this machine can read a password on the command line; prefer the environment variable `NUNCIO_CAP`
+    #[arg(long = "cap", value_name = "URL", env = "NUNCIO_CAP", hide_env_values = true)]
     #[serde(rename = "cap")]
     nats: Option<String>,
-    /// Redis server for the inputs and outputs of the pool's jobs [default: `redis://127.0.0.1:6379/0`]
-    #[arg(long = "cap-redis", value_name = "URL")]
+    /// Redis server for the inputs and outputs of the pool's jobs [default: `redis://127.0.0.1:6379/0`]. Other users of this
+    /// machine can read a password on the command line; prefer the environment variable `NUNCIO_CAP_REDIS`
+    #[arg(long = "cap-redis", value_name = "URL", env = "NUNCIO_CAP_REDIS", hide_env_values = true)]
     #[serde(rename = "cap-redis")]
     redis: Option<String>,
     /// Id of this server on the bus, as the sender of its requests. It must be the same after a restart. `nuncio cap keygen`
