@@ -17,19 +17,28 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
     out.flush()
 }
 
-/// Makes a JSON text fit for stdout: for a terminal, the control characters that JSON leaves as they are (U+007F to U+009F)
-/// are escaped.
+/// Makes a JSON text fit for a line of stdout: the characters that some readers take for the end of a line are escaped, and for
+/// a terminal all control characters that JSON leaves as they are (U+007F to U+009F).
 pub(crate) fn json_for_stdout(text: String) -> String {
-    if io::stdout().is_terminal() { escape_json(text) } else { text }
+    if io::stdout().is_terminal() {
+        escape_json(text, |character| character.is_control() || ends_line(character))
+    } else {
+        escape_json(text, ends_line)
+    }
 }
 
-/// Escapes all control characters of a JSON text, which has none outside its strings.
-fn escape_json(text: String) -> String {
-    if !text.contains(char::is_control) {
+/// Whether some readers of lines, such as Node's, take a character for the end of a line.
+fn ends_line(character: char) -> bool {
+    matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Escapes these characters of a JSON text, which has them only in its strings.
+fn escape_json(text: String, is_escaped: fn(char) -> bool) -> String {
+    if !text.contains(is_escaped) {
         return text;
     }
     text.chars().fold(String::with_capacity(text.len() + 16), |mut escaped, character| {
-        if character.is_control() {
+        if is_escaped(character) {
             // Writing to a string does not fail.
             let _infallible = write!(escaped, "\\u{:04x}", u32::from(character));
         } else {
@@ -61,13 +70,21 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::escape_json;
+    use super::{ends_line, escape_json, json};
 
     #[test]
     fn json_for_a_terminal_has_no_control_characters_and_the_same_value() {
         let value = serde_json::json!({"title": "\u{1b}\u{7f}\u{9b}2J \u{202e}"});
-        let text = escape_json(value.to_string());
+        let text = escape_json(value.to_string(), char::is_control);
         assert!(!text.contains(char::is_control), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON"), value);
+    }
+
+    #[test]
+    fn json_is_one_line_for_every_reader() {
+        let value = serde_json::json!({"a\u{2028}": "\u{85}b\u{2029}\u{e9}"});
+        let text = json(&value).expect("it is JSON");
+        assert!(!text.contains(ends_line) && text.contains("\\u2028"), "{text:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON"), value);
     }
 }

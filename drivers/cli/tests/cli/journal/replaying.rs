@@ -90,6 +90,23 @@ fn a_client_that_does_not_want_it_has_no_accepted_job_again() {
 }
 
 #[test]
+fn a_frame_is_one_line_for_every_reader() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    let mut wire = Wire::connect(&serving.url, "t");
+    wire.run(&json!({"agent": "echo", "input": "a\u{2028}b\u{85}c\u{2029}\u{e9}"}));
+    let output = replay(&journal, &wire.session_id, &[]);
+    assert_eq!(frames(&output), repeatable(&wire.seen));
+    let submitted = serving.submit("t", &["echo", "--json", "--input", "\"a\u{2028}b\u{85}c\u{2029}\u{e9}\""]);
+    for output in [output, submitted] {
+        let text = stdout(&output);
+        assert!(text.contains("\\u2028b\\u0085c\\u2029\u{e9}"), "{text}");
+        assert!(!text.contains(['\u{2028}', '\u{2029}', '\u{85}']), "{text}");
+    }
+}
+
+#[test]
 fn a_job_alone_is_printed_from_the_session_that_submitted_it() {
     let folder = Folder::new();
     let journal = folder.file("journal");

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{Instrument as _, debug, info, warn};
 
 use super::protocol::{self, Ending, Message};
+use crate::exec::answer;
 use crate::exec::host::Host;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
 use crate::exec::pipe::PipeLines;
@@ -37,7 +38,7 @@ pub(super) async fn run(program: Arc<Program>, host: Host, ctx: JobContext, inpu
 
 async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) -> Result<Value, Failure> {
     let tasks = |pipes: Pipes| Tasks {
-        writing: tokio::spawn(write(pipes.stdin, format!("{input}\n"))),
+        writing: tokio::spawn(write(pipes.stdin, answer::one_line(&input.to_string()))),
         logging: tokio::spawn(log(pipes.stderr, pipes.ended.clone()).in_current_span()),
         listening: tokio::spawn(listen(pipes.stdout, ctx.clone(), pipes.ended, host.max_line()).in_current_span()),
     };
