@@ -151,7 +151,8 @@ pub(crate) fn delete(job_id: &JobId) {
 #[cfg(unix)]
 fn is_running(process: u32) -> bool {
     let pid = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)) && !is_zombie(process)
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+        && !is_zombie(process)
 }
 
 /// Returns whether a process has ended and its parent has not asked how, as far as the system tells it in Linux's way.

@@ -36,6 +36,7 @@ mod serve;
 mod settings;
 #[cfg(unix)]
 mod signals;
+mod starting;
 mod status;
 mod support;
 #[cfg(target_os = "linux")]
