@@ -46,7 +46,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use nuncio_link::{HostPolicy, OriginPolicy};
 use nuncio_shared::arcp::{ListenOptions, Via};
 use nuncio_shared::auth::PeerCertificate;
-use nuncio_shared::io::{Address, CancellationToken, Sanitized, reachable};
+use nuncio_shared::io::{Address, CancellationToken, Complaints, Sanitized, for_small_port, reachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -58,8 +58,6 @@ use crate::arcp::{MountOptions, Server, upgrade};
 
 pub use nuncio_shared::console::{Reply, answer, paths};
 
-/// Connections at the same time that carry no WebSocket. Another one displaces the oldest.
-const CONNECTIONS: usize = 64;
 /// The time that a connection has for everything before it is a WebSocket: TLS, requests and answers.
 const LIFETIME: Duration = Duration::from_secs(30);
 /// The bytes of a request's head.
@@ -74,8 +72,8 @@ const ENDPOINT: &str = "/arcp";
 /// The live page of a server on an address of its own, with the WebSocket that it uses at `/arcp`. Dropping it closes the
 /// socket; each WebSocket that is open goes on and ends with the server.
 ///
-/// There are at most 64 connections that carry no WebSocket, each for at most 30 s: another one displaces the oldest. For
-/// a WebSocket the limits of the server hold.
+/// There are at most 64 connections that carry no WebSocket, or [fewer](nuncio_shared::io::for_small_port) if this process may
+/// open few files, each for at most 30 s: another one displaces the oldest. For a WebSocket the limits of the server hold.
 #[derive(Debug)]
 pub struct ConsoleServer {
     address: SocketAddr,
@@ -163,28 +161,37 @@ struct Serving {
     tls: Option<nuncio_shared::auth::ServerTls>,
 }
 
-/// The connections that carry no WebSocket, the oldest first.
-#[derive(Default)]
-struct Open(VecDeque<Weak<CancellationToken>>);
+/// The connections that carry no WebSocket.
+struct Open {
+    /// How many there may be at the same time. Another one displaces the oldest.
+    max: usize,
+    /// The oldest first.
+    connections: VecDeque<Weak<CancellationToken>>,
+}
 
 impl Open {
+    fn new() -> Open {
+        Open { max: for_small_port(), connections: VecDeque::new() }
+    }
+
     /// Makes room for a connection, and returns what ends it. It counts until that is dropped.
     fn admit(&mut self) -> Arc<CancellationToken> {
-        self.0.retain(|connection| connection.strong_count() > 0);
-        while self.0.len() >= CONNECTIONS {
-            if let Some(oldest) = self.0.pop_front().and_then(|oldest| oldest.upgrade()) {
+        self.connections.retain(|connection| connection.strong_count() > 0);
+        while self.connections.len() >= self.max {
+            if let Some(oldest) = self.connections.pop_front().and_then(|oldest| oldest.upgrade()) {
                 oldest.cancel();
             }
         }
         let token = Arc::new(CancellationToken::new());
-        self.0.push_back(Arc::downgrade(&token));
+        self.connections.push_back(Arc::downgrade(&token));
         token
     }
 }
 
 async fn accept(listener: TcpListener, serving: Arc<Serving>) {
-    let mut open = Open::default();
+    let mut open = Open::new();
     let mut connections = JoinSet::new();
+    let mut complaints = Complaints::new(1);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -203,7 +210,9 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
                 });
             }
             Err(error) => {
-                warn!(error = %Sanitized(&error), "a connection to the console cannot be accepted");
+                if let Some(missed) = complaints.next() {
+                    warn!(error = %Sanitized(&error), missed, "a connection to the console could not be accepted");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -311,8 +320,8 @@ mod tests {
 
     #[test]
     fn another_connection_displaces_the_oldest() {
-        let mut open = Open::default();
-        let mut tokens: Vec<_> = (0..CONNECTIONS).map(|_| open.admit()).collect();
+        let mut open = Open::new();
+        let mut tokens: Vec<_> = (0..open.max).map(|_| open.admit()).collect();
         // One that has ended makes room.
         tokens.pop();
         tokens.push(open.admit());

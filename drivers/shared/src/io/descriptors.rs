@@ -23,6 +23,16 @@ fn without_share(limit: usize) -> usize {
     limit - (limit / 4).min(4_096)
 }
 
+/// The number of connections that a port for few clients may have, such as that of metrics: 64, but no more than a 32nd of the
+/// descriptors, and at least 4. They are of the share that is left to the rest of the process.
+pub fn for_small_port() -> usize {
+    small_share(system::limit().unwrap_or(usize::MAX))
+}
+
+fn small_share(limit: usize) -> usize {
+    (limit / 32).clamp(4, 64)
+}
+
 #[cfg(unix)]
 mod system {
     use std::io;
@@ -84,5 +94,7 @@ mod tests {
         assert_eq!(without_share(1_024), 768);
         assert_eq!(without_share(1_048_576), 1_044_480);
         assert_eq!(without_share(0), 0);
+        // Two such ports leave three quarters of the share.
+        assert_eq!([0, 256, 512, 2_048, usize::MAX].map(small_share), [4, 8, 16, 64, 64]);
     }
 }

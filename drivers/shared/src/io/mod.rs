@@ -42,7 +42,7 @@ pub(crate) mod writer;
 pub use address::{Address, reachable};
 pub use clock::monotonic;
 pub use complaints::Complaints;
-pub use descriptors::raise_descriptor_limit;
+pub use descriptors::{for_small_port, raise_descriptor_limit};
 pub use dial::connect;
 pub use driver::{Accept, Child, Driver, Io, Process, Spawn};
 pub use listener::widen_backlog;

@@ -7,11 +7,9 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use nuncio_tokio::IdleLimit;
-use nuncio_tokio::io::{CancellationToken, monotonic};
+use nuncio_tokio::io::{CancellationToken, for_small_port, monotonic};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Connections at the same time. Another one displaces the oldest.
-const CONNECTIONS: usize = 64;
 /// The time in which a byte has to move on a connection.
 const IDLE: Duration = Duration::from_secs(10);
 /// The pause after the system has refused a connection, such as for lack of file descriptors.
@@ -22,6 +20,8 @@ const WARNING_PERIOD: Duration = Duration::from_secs(1);
 /// A listening socket whose connections are limited.
 pub(super) struct MetricsPort {
     listener: TcpListener,
+    /// Connections at the same time. Another one displaces the oldest.
+    max: usize,
     /// The oldest first.
     open: VecDeque<Weak<CancellationToken>>,
     warned: Option<Instant>,
@@ -29,13 +29,13 @@ pub(super) struct MetricsPort {
 
 impl MetricsPort {
     pub(super) fn new(listener: TcpListener) -> MetricsPort {
-        MetricsPort { listener, open: VecDeque::new(), warned: None }
+        MetricsPort { listener, max: for_small_port(), open: VecDeque::new(), warned: None }
     }
 
     /// Makes room for a connection, and returns what ends it.
     fn admit(&mut self) -> Arc<CancellationToken> {
         self.open.retain(|connection| connection.strong_count() > 0);
-        while self.open.len() >= CONNECTIONS {
+        while self.open.len() >= self.max {
             if let Some(oldest) = self.open.pop_front().and_then(|oldest| oldest.upgrade()) {
                 oldest.cancel();
             }
@@ -92,7 +92,7 @@ mod tests {
         let address = port.local_addr().unwrap();
         let mut clients = Vec::new();
         let mut streams = VecDeque::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..port.max {
             clients.push(TcpStream::connect(address).await.unwrap());
             streams.push_back(port.accept().await.0);
         }
