@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The time in which a byte has to move on a connection.
 const IDLE: Duration = Duration::from_secs(10);
+/// The time that a connection has in all. A scraper that comes again later opens another one.
+const LIFETIME: Duration = Duration::from_secs(60);
 /// The pause after the system has refused a connection, such as for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The period in which one warning about refused connections is logged.
@@ -22,6 +24,7 @@ pub(super) struct MetricsPort {
     listener: TcpListener,
     /// Connections at the same time. Another one displaces the oldest.
     max: usize,
+    lifetime: Duration,
     /// The oldest first.
     open: VecDeque<Weak<CancellationToken>>,
     warned: Option<Instant>,
@@ -29,7 +32,7 @@ pub(super) struct MetricsPort {
 
 impl MetricsPort {
     pub(super) fn new(listener: TcpListener) -> MetricsPort {
-        MetricsPort { listener, max: for_small_port(), open: VecDeque::new(), warned: None }
+        MetricsPort { listener, max: for_small_port(), lifetime: LIFETIME, open: VecDeque::new(), warned: None }
     }
 
     /// Makes room for a connection, and returns what ends it.
@@ -62,8 +65,14 @@ impl axum::serve::Listener for MetricsPort {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let end = self.admit();
-                    return (IdleLimit::new(stream, IDLE, async move { end.cancelled().await }), peer);
+                    let (end, late) = (self.admit(), tokio::time::sleep(self.lifetime));
+                    let ended = async move {
+                        tokio::select! {
+                            () = end.cancelled() => {}
+                            () = late => {}
+                        }
+                    };
+                    return (IdleLimit::new(stream, IDLE, ended), peer);
                 }
                 Err(error) => {
                     self.warn(&error);
@@ -82,7 +91,7 @@ impl axum::serve::Listener for MetricsPort {
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests {
     use axum::serve::Listener as _;
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -106,6 +115,17 @@ mod tests {
         let mut oldest = streams.pop_front().unwrap();
         assert_eq!(oldest.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(streams.iter_mut().all(port_is_open));
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_however_slowly_it_asks() {
+        let mut port = MetricsPort::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        port.lifetime = Duration::ZERO;
+        let mut client = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
+        client.write_all(b"GET /metr").await.unwrap();
+        let mut stream = port.accept().await.0;
+        let mut read = Vec::new();
+        assert_eq!(stream.read_to_end(&mut read).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     /// Whether a read waits for the peer.
