@@ -119,8 +119,11 @@ impl Client {
     }
 
     fn submit(&mut self, wire: &mut Wire, number: u64) -> io::Result<()> {
-        let agent = ["progress", "slow", "echo"][usize::try_from(number % 3).unwrap_or(0)];
-        let input = json!({"n": 40 + number % 60, "ticks": 20, "tick_ms": 1});
+        let (agent, input) = match number % 3 {
+            0 => ("progress", json!({"n": 40 + number % 60})),
+            1 => ("slow", json!({"ticks": 20, "tick_ms": 1})),
+            _ => ("echo", json!({"n": number})),
+        };
         let key = format!("client-{}-{number}", self.number);
         self.attempts += 1;
         let id = format!("{number}-{}", self.attempts);

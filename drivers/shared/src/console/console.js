@@ -29,9 +29,7 @@ export function visible(text) {
 /** Returns the first part of a long text, cut between characters, and whether it was cut. */
 export function cut(text, characters, lines) {
   let end = Math.min(text.length, characters);
-  for (let at = -1, seen = 0; (at = text.indexOf("\n", at + 1)) !== -1 && at < end; ) {
-    if (++seen === lines) end = at;
-  }
+  for (let at = -1, seen = 0; (at = text.indexOf("\n", at + 1)) !== -1 && at < end; ) if (++seen === lines) end = at;
   if (end < text.length && /[\ud800-\udbff]/.test(text[end - 1] ?? "")) end -= 1;
   return { text: text.slice(0, end), cut: end < text.length };
 }
@@ -81,15 +79,8 @@ const HELLO_TIMEOUT = 15_000;
 const BACKOFF = [250, 500, 1000, 2000, 4000, 8000];
 // Another connection has resumed the session (core/docs/arcp.md, §6.3).
 const TAKEN_OVER = 4409;
-// The digits of a ULID.
-const BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-/** Returns so many digits of a number, of which the first are zeros if it is small. */
-function base32(number, digits) {
-  let text = "";
-  for (let rest = number; text.length < digits; rest = Math.floor(rest / 32)) text = BASE32[rest % 32] + text;
-  return text;
-}
+/** Returns so many digits of a number in the base of ULIDs. */
+const base32 = (number, digits) => (digits === 0 ? "" : base32(Math.floor(number / 32), digits - 1) + "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[number % 32]);
 
 /**
  * A session with a runtime, over as many connections as it takes. Methods are told what has happened and when, in
@@ -244,8 +235,7 @@ export class Session {
 
   // No SDK that runtimes recognise by its ids has ids of this form, so frames come in the specification's own.
   #send(now, type, payload) {
-    // A ULID: there are runtimes that refuse any other id.
-    const id = base32(now, 10) + this.prefix + base32(this.#next++, 6);
+    const id = base32(now, 10) + this.prefix + base32(this.#next++, 6); // There are runtimes that take ULIDs alone.
     this.#said = now;
     this.#out.push({ do: "send", text: JSON.stringify({ arcp: "1.1", id, type, payload, job_id: payload.job_id }) });
     return id;
@@ -534,9 +524,7 @@ export class Model {
         if (isLive(job) && !cycle.seen.has(job.id) && job.generation === this.#generation) this.#learn.add(job.id);
       }
     }
-    for (const [id, job] of this.jobs) {
-      if (job.generation !== this.#generation && id !== this.chosen?.id) this.#drop(id);
-    }
+    for (const [id, job] of this.jobs) if (job.generation !== this.#generation && id !== this.chosen?.id) this.#drop(id);
     this.#trim();
     this.listed = true;
     this.#cycle = null;
