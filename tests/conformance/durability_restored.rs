@@ -119,7 +119,7 @@ fn ours_a_job_that_a_restart_has_ended_says_how_to_submit_it_again() {
             id if id == plain.id => assert_eq!(message, "the runtime restarted; submit the job again"),
             id => {
                 assert_eq!(id, keyed.id);
-                assert_eq!(message, "the runtime restarted; submit the job again, but not with the same key");
+                assert_eq!(message, "the runtime restarted; submit the job again, not with the same key");
             }
         }
     }

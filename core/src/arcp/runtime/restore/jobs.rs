@@ -95,7 +95,7 @@ impl Runtime {
     /// user, who has given none.
     fn restarted(&self, job: Option<JobUlid>, why: &str) -> Fault {
         let has_key = job.is_some_and(|job| self.idempotency.key_of(job).is_some());
-        let how = if has_key { ", but not with the same key" } else { "" };
+        let how = if has_key { ", not with the same key" } else { "" };
         let message = alloc::format!("{why}; submit the job again{how}");
         Fault::new(ErrorCode::InternalError, message).with_detail("reason", REASON)
     }
