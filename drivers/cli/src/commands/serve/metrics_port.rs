@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// The time in which a byte has to move on a connection.
 const IDLE: Duration = Duration::from_secs(10);
 /// The time that a connection has in all. A scraper that comes again later opens another one.
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_mins(1);
 /// The pause after the system has refused a connection, such as for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The period in which one warning about refused connections is logged.
