@@ -7,7 +7,7 @@
 //!
 //! envelope, ids, error, feature, lines                      the parts that every frame has
 //! salvage                                                   what can be read of a faulty frame
-//! close                                                     the close code that is ours
+//! close                                                     the close codes that are ours
 //! agent, credential, job, question/, status/, body/         the things that frames describe
 //! dialect/                                                  where an SDK's frames differ from the specification
 //! ```
