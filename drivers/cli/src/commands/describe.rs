@@ -68,10 +68,10 @@ pub(crate) async fn run(options: Options) -> Exit {
 async fn describe(options: &Options) -> Result<(), Error> {
     let client = options.connection.connect().await?;
     let job_id = find::job(&client, &options.job).await?;
-    let recent = recent(&client, &job_id).await?;
+    let rows = find::all(&client, &ListQuery::default()).await?;
+    let recent = recent(&rows, &job_id);
     let is_running = recent.history;
     let mut subscription = client.subscribe(&job_id, recent).await?;
-    let rows = find::all(&client, &ListQuery::default()).await?;
     let row = rows.iter().find(|row| row.job_id == *subscription.job_id());
     let info = subscription.info().clone();
     let is_live = matches!(info.current_status.as_deref(), None | Some("pending" | "running"));
@@ -89,15 +89,13 @@ async fn describe(options: &Options) -> Result<(), Error> {
     description.print(options.json).map_err(Error::stdout)
 }
 
-/// Asks for the last events of a job that has not ended, among which its progress is looked for.
-async fn recent(client: &Client, job_id: &str) -> Result<Subscribe, Error> {
-    let query = ListQuery { status: vec!["running".into()], ..ListQuery::default() };
-    let rows = find::all(client, &query).await?;
-    let last = rows.iter().find(|row| row.job_id.as_str() == job_id).and_then(|row| row.last_event_seq);
-    Ok(match last {
+/// Asks for the last events of a job that runs, among which its progress is looked for.
+fn recent(rows: &[JobRow], job_id: &str) -> Subscribe {
+    let running = rows.iter().find(|row| row.job_id.as_str() == job_id && row.status == "running");
+    match running.and_then(|row| row.last_event_seq) {
         Some(last) => Subscribe { history: true, from_event_seq: Some(last.saturating_sub(RECENT)) },
         None => Subscribe::default(),
-    })
+    }
 }
 
 /// Reads the past events of a job, and returns the last progress that it has reported.
