@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -17,7 +17,16 @@ pub const MAX_DEPTH: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    /// Reads a string from JSON text that was found to be valid. Without an escape, it is not parsed a second time.
+    pub(crate) fn of_valid(json: &'a str) -> Option<Text<'a>> {
+        let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+        match memchr(b'\\', inner.as_bytes()) {
+            None => Some(Text(Cow::Borrowed(inner))),
+            Some(_) => serde_json::from_str(json).ok(),
+        }
+    }
+
     /// Returns the string.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -372,6 +381,16 @@ mod tests {
     fn a_name_of_a_user_is_escaped() {
         let object = Object::new().value("n", 1).named("a\"b", "[1,\n2]").pushed("w", |out| out.push('x'));
         assert_eq!(object.close(), r#"{"n":1,"a\"b":[1, 2],"w":"x"}"#);
+    }
+
+    #[test]
+    fn a_valid_string_is_read_as_serde_json_reads_it() {
+        for json in [r#""""#, r#""plain, ü""#, r#""\\""#, r#""\"""#, r#""a\nb""#, r#""\ud83d\ude00""#] {
+            assert_eq!(Text::of_valid(json), Some(serde_json::from_str(json).expect("a string")), "{json}");
+        }
+        for json in ["null", "1", r#"["a"]"#, r#""\ud83d""#] {
+            assert_eq!(Text::of_valid(json), None, "{json}");
+        }
     }
 
     fn written(text: &str) -> String {

@@ -115,13 +115,14 @@ impl Client {
         let Some(payload) = &event.payload else { return };
         let kind = EventKind::parse(payload.kind.as_ref().map_or("", Text::as_str));
         let body = payload.body.map_or(Raw::NULL, |body| Raw::new(frame, body));
+        let text = payload.body.map_or("null", RawValue::get);
         let ts = Timestamp::new(payload.ts.map_or("", RawValue::get));
 
         let (seq, before) = (number.seq, self.before(number.seq));
         let (limits, now, outbox) = (&self.config.limits, self.now, &mut self.outbox);
         let delivered = self.jobs.deliver(job, seq, |handle, stream| {
             let event = JobEvent { handle, seq, kind: kind.clone(), body: body.clone(), ts };
-            if let Some(event) = chunk_or_event(limits, stream, frame, event) {
+            if let Some(event) = chunk_or_event(limits, stream, frame, text, event) {
                 outbox.event(limits, now, event, before, frame.len());
             }
         });
@@ -281,13 +282,14 @@ fn chunk_or_event(
     limits: &ClientLimits,
     stream: &mut Option<Box<Stream>>,
     frame: &Bytes,
+    body: &str,
     event: JobEvent,
 ) -> Option<ClientEvent> {
     if event.kind != EventKind::ResultChunk {
         return Some(ClientEvent::Job(event));
     }
     let JobEvent { handle, seq, .. } = event;
-    match stream.get_or_insert_default().take(limits, frame, event.body.as_str()) {
+    match stream.get_or_insert_default().take(limits, frame, body) {
         Taken::Chunk { chunk_seq, data, text, more } => {
             Some(ClientEvent::Chunk(ChunkEvent { handle, seq, chunk_seq, data, text, more }))
         }

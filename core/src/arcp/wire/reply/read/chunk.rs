@@ -68,7 +68,7 @@ impl ResultChunk<'_> {
     pub(crate) fn data(&self, frame: &Bytes, joiner: &mut Joiner) -> Result<Bytes, &'static str> {
         if self.is_text() {
             let data = joiner.join(self.data.get());
-            let text: Text<'_> = serde_json::from_str(&data).map_err(|_| "the data of a chunk is not text")?;
+            let text = Text::of_valid(&data).ok_or("the data of a chunk is not text")?;
             if self.more || !joiner.finish() {
                 return Ok(slice(frame, text.as_str()));
             }
@@ -78,7 +78,7 @@ impl ResultChunk<'_> {
             return Err("the encoding of a chunk is neither utf8 nor base64");
         }
         let half = if joiner.finish() { "\u{fffd}".as_bytes() } else { &[] };
-        let text: Option<Text<'_>> = serde_json::from_str(self.data.get()).ok();
+        let text = Text::of_valid(self.data.get());
         let data =
             text.and_then(|text| decode_base64(text.as_str())).ok_or("the data of a chunk is not valid base64")?;
         Ok(if half.is_empty() { data } else { [half, &*data].concat().into() })
