@@ -86,8 +86,9 @@ pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>, tls: Option
         config.limits.sessions_per_principal = SESSIONS;
     });
     let builder = Server::<D>::builder().config(config).verifier(StaticTokens::new().with(TOKEN, "alice"));
-    let builder = builder.agent("flood", flood).nonblocking_agent("echo", echo).agent("stream", stream);
-    let mut builder = builder.agent("watched", watched).agent("open", open);
+    let builder = builder.nonblocking_agent("flood", flood).nonblocking_agent("echo", echo);
+    let builder = builder.nonblocking_agent("stream", stream).nonblocking_agent("watched", watched);
+    let mut builder = builder.nonblocking_agent("open", open);
     if let Some((file, full)) = journal {
         let sync = if full { Sync::Full } else { Sync::Normal };
         builder = builder.journal(SqliteJournal::open(file, SqliteOptions { sync, ..SqliteOptions::default() })?);
