@@ -15,6 +15,8 @@ pub(crate) const TICK: Duration = Duration::from_secs(1);
 const NOTICED: u64 = 10_000;
 /// The two clocks are read again if this many microseconds have passed between.
 const AT_ONCE: u64 = 1_000;
+/// The longest time between two ticks of the system, in microseconds. Its fast clock shows the time of the last one.
+const SYSTEM_TICK: u64 = 10_000;
 
 /// The time of a machine: the wall clock when the clock was started, and what has passed since. It never steps back, and goes
 /// on while the machine is suspended if the system has such a clock.
@@ -73,9 +75,18 @@ impl Clock {
         reading.0
     }
 
+    /// Returns what [`read`](Clock::read) does, in less time while the wall clock goes on as the machine was told. A step of
+    /// less than 20 ms is not noticed, and one of less than 30 ms perhaps not at once.
+    pub(crate) fn follow(&self, told: WallClock) -> Reading {
+        let glance = self.glance();
+        if told.behind(glance).unsigned_abs() > NOTICED + SYSTEM_TICK {
+            return self.read();
+        }
+        Reading { wall: told.shows(glance.now), ..glance }
+    }
+
     /// Returns both times in less time than [`read`](Clock::read) does. They are not to be compared with each other: the thread
     /// may be interrupted between them, and the wall clock may be some milliseconds behind.
-    #[cfg(feature = "caracal")]
     pub(crate) fn glance(&self) -> Reading {
         Reading { now: self.now(), wall: recent_wall() }
     }
@@ -117,14 +128,18 @@ impl WallClock {
         WallClock { ahead: reading.wall.0.wrapping_sub(reading.now.0).cast_signed() }
     }
 
+    /// Returns the microseconds by which the machine is behind the wall clock of a reading; they are negative if it is ahead.
+    const fn behind(self, reading: Reading) -> i64 {
+        reading.wall.0.wrapping_sub(reading.now.0).cast_signed().saturating_sub(self.ahead)
+    }
+
     /// Returns the step by which the wall clock was set since the last call, if it was.
     fn step(&mut self, reading: Reading) -> Option<WallStep> {
-        let ahead = reading.wall.0.wrapping_sub(reading.now.0).cast_signed();
-        let by = ahead.saturating_sub(self.ahead);
+        let by = self.behind(reading);
         if by.unsigned_abs() < NOTICED {
             return None;
         }
-        self.ahead = ahead;
+        self.ahead = self.ahead.saturating_add(by);
         Some(WallStep { wall: reading.wall, by })
     }
 
@@ -168,7 +183,7 @@ pub(crate) fn wall() -> Time {
 }
 
 /// Returns what the wall clock showed at the last tick of the system, which is some milliseconds ago at most.
-#[cfg(all(feature = "caracal", any(target_os = "linux", target_os = "android")))]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn recent_wall() -> Time {
     use rustix::time::{ClockId, clock_gettime};
 
@@ -178,7 +193,7 @@ fn recent_wall() -> Time {
 }
 
 /// Returns what the wall clock shows: this system has none that is read faster.
-#[cfg(all(feature = "caracal", not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn recent_wall() -> Time {
     wall()
 }
@@ -275,6 +290,20 @@ mod tests {
         assert_eq!(follow(9_000_000, 9_000_000), (Some((9_000_000, 9_000_000)), Some(-6_500_000)));
     }
 
+
+    #[test]
+    fn a_clock_that_is_followed_shows_every_long_step() {
+        let clock = Clock::start();
+        let told = WallClock::new(clock.read());
+        let reading = clock.follow(told);
+        assert_eq!(told.behind(reading), 0, "nobody has set the wall clock");
+        for by in [-3_600_000_000, -31_000, 31_000, 3_600_000_000] {
+            // As if the wall clock had been set by this much since the machine was told of it.
+            let told = WallClock { ahead: told.ahead - by };
+            let shown = told.behind(clock.follow(told));
+            assert!(shown.signum() == by.signum() && shown.unsigned_abs() >= NOTICED, "a step of {by} is {shown}");
+        }
+    }
     /// Many small steps must not add up to a long one that is never noticed.
     #[test]
     fn a_wall_clock_that_drifts_is_noticed() {

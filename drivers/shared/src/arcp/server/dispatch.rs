@@ -99,6 +99,11 @@ impl State {
         self.runtime.handle_wall(reading.now, reading.wall);
     }
 
+    /// Returns what the machine was told of the wall clock.
+    pub(super) fn wall(&self) -> WallClock {
+        self.wall
+    }
+
     /// Tells the machine of the wall clock if that was set. Returns the time of the next input.
     pub(super) fn read_clock(&mut self, reading: Reading, actions: &mut Actions) -> Time {
         let runtime = &mut self.runtime;

@@ -116,7 +116,8 @@ impl Hub {
     pub(crate) fn run<R>(self: &Arc<Self>, input: impl FnOnce(&mut State, Time) -> R) -> R {
         let mut actions = Actions::default();
         let mut state = self.state.lock();
-        let now = state.read_clock(self.clock.read(), &mut actions);
+        let reading = self.clock.follow(state.wall());
+        let now = state.read_clock(reading, &mut actions);
         let before = state.runtime.work_done();
         let answer = input(&mut state, now);
         state.dispatch(now, &mut actions);

@@ -147,7 +147,8 @@ impl<R: Role> Hub<R> {
     pub(crate) fn run<T>(self: &Arc<Self>, input: impl FnOnce(&mut R::State, Time) -> T) -> T {
         let mut outputs = Outputs { wire: &self.wire, actions: Vec::new() };
         let mut guarded = lock(&self.state);
-        let (now, step) = guarded.read_clock(self.clock.read());
+        let reading = self.clock.follow(guarded.wall);
+        let (now, step) = guarded.read_clock(reading);
         let answer = input(&mut guarded.state, now);
         guarded.state.dispatch(now, &mut outputs);
         let is_earlier = guarded.armed.is_after(guarded.state.deadline());

@@ -125,7 +125,8 @@ impl Hub {
     /// Runs one input, dispatches the machine's outputs in their order, releases the lock, then answers and reports.
     fn run(&self, input: impl FnOnce(&mut Guarded, Time)) {
         let mut guarded = lock(&self.guarded);
-        let (now, step) = guarded.read_clock(self.clock.read());
+        let reading = self.clock.follow(guarded.wall);
+        let (now, step) = guarded.read_clock(reading);
         input(&mut guarded, now);
         guarded.dispatch();
         let answers = guarded.release();

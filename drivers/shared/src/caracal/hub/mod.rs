@@ -72,7 +72,8 @@ impl<D: Driver> Hub<D> {
     /// Runs one input and takes the machine's outputs in, on which the hub's task acts.
     fn run<T>(&self, input: impl FnOnce(&mut State, Time) -> T) -> T {
         let mut state = lock(&self.state);
-        let (now, step) = state.read_clock(self.clock.read());
+        let reading = self.clock.follow(state.wall());
+        let (now, step) = state.read_clock(reading);
         let answer = input(&mut state, now);
         state.dispatch();
         let is_earlier = state.is_earlier();

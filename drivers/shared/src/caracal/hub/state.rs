@@ -68,6 +68,11 @@ impl State {
         }
     }
 
+    /// Returns what the machine was told of the wall clock.
+    pub(super) fn wall(&self) -> WallClock {
+        self.wall
+    }
+
     /// Tells the machine of the wall clock if that was set. Returns the time of the next input, and the step if it is to be
     /// logged.
     pub(super) fn read_clock(&mut self, reading: Reading) -> (Time, Option<WallStep>) {
