@@ -61,6 +61,27 @@ fn ours_a_list_says_to_nuncio_how_jobs_have_ended() {
 }
 
 #[test]
+fn ours_a_list_shows_the_jobs_that_ended_after_a_time() {
+    for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
+        let mut w = World::with(|config| config.dialect = Some(dialect));
+        let a = w.login("tok-alice");
+        let (early, late) = (w.job(a, "echo"), w.job(a, "echo"));
+        let _running = w.job(a, "slow");
+        w.advance(SECOND);
+        w.finish(&early, "1");
+        w.advance(SECOND);
+        w.finish(&late, "1");
+        w.drain(a);
+        let mut after = |time: &str| ids(&w.list(a, json!({"filter": {"x-vendor.nuncio.ended_after": time}})));
+        assert_eq!(after("2026-05-13T19:30:00Z"), [early.id.clone(), late.id.clone()], "and none that runs");
+        assert_eq!(after("2026-05-13T19:30:01Z"), [late.id.clone()], "not what ended at that time");
+        assert_eq!(after("2026-05-13T19:30:02Z"), [] as [String; 0]);
+        w.send(a, "session.list_jobs", json!({"filter": {"x-vendor.nuncio.ended_after": "today"}}));
+        assert_eq!(w.expect(a, "session.error").payload()["code"], "INVALID_REQUEST");
+    }
+}
+
+#[test]
 fn ours_a_list_says_to_nuncio_which_session_owns_a_job() {
     for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
         let mut w = World::with(|config| config.dialect = Some(dialect));

@@ -67,11 +67,14 @@ impl Runtime {
 
     /// Returns how a job has ended, for a row of a client that reads it.
     fn end_of<'a>(&self, job: &'a Job, status: &str, dialect: Dialect) -> Option<JobEnd<'a>> {
-        if dialect != Dialect::NUNCIO || status != job.state().as_str() {
-            return None;
-        }
-        let at = self.clock.offset().wall(self.jobs.ended_at(job)?);
-        Some(JobEnd { at: at.min(Time::LATEST_WRITTEN), fault: job.terminal().and_then(|end| end.fault()) })
+        let at = self.shown_end(job, status).filter(|_| dialect == Dialect::NUNCIO)?;
+        Some(JobEnd { at, fault: job.terminal().and_then(|end| end.fault()) })
+    }
+
+    /// Returns when a job has ended, if the status that is shown says that it has.
+    fn shown_end(&self, job: &Job, status: &str) -> Option<Time> {
+        let at = self.jobs.ended_at(job).filter(|_| status == job.state().as_str())?;
+        Some(self.clock.offset().wall(at).min(Time::LATEST_WRITTEN))
     }
 
     /// Looks at the next jobs of a listing, at no more than one turn's work. It is answered, or goes on in a later turn;
@@ -103,7 +106,9 @@ impl Runtime {
             looked += 1;
             listing.after = Some(job.ulid());
             let Some(status) = job.status_on_record(durable) else { continue };
-            if !listing.filter.matches(job, status) || self.access(session, job.accepted()) == Access::Hidden {
+            if !listing.filter.matches(job, status, || self.shown_end(job, status))
+                || self.access(session, job.accepted()) == Access::Hidden
+            {
                 continue;
             }
             let owner = job.owner().filter(|_| session.dialect() == Dialect::NUNCIO);

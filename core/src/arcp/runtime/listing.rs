@@ -22,6 +22,7 @@ pub(super) struct Filter {
     agent: Option<Box<str>>,
     created_after: Option<Time>,
     created_before: Option<Time>,
+    ended_after: Option<Time>,
 }
 
 /// A listing of a connection, which may take several turns.
@@ -63,11 +64,13 @@ impl Filter {
             statuses,
             created_after: time(filter.created_after.as_ref(), "created_after")?,
             created_before: time(filter.created_before.as_ref(), "created_before")?,
+            ended_after: time(filter.ended_after.as_ref(), "x-vendor.nuncio.ended_after")?,
             agent: filter.agent.map(|agent| agent.as_str().into()),
         })
     }
 
-    pub(super) fn matches(&self, job: &Job, status: &str) -> bool {
+    /// Returns whether the listing shows a job with this status. `ended` returns when it has ended, if it has.
+    pub(super) fn matches(&self, job: &Job, status: &str, ended: impl FnOnce() -> Option<Time>) -> bool {
         let accepted = job.accepted();
         let (agent, version) = (&*accepted.agent, accepted.version.as_deref());
         self.created_after.is_none_or(|after| accepted.created_at > after)
@@ -77,6 +80,7 @@ impl Filter {
                 Some((name, pinned)) => name == agent && version == Some(pinned),
                 None => **wanted == *agent,
             })
+            && self.ended_after.is_none_or(|after| ended().is_some_and(|at| at > after))
     }
 }
 

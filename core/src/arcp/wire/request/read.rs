@@ -140,6 +140,8 @@ pub(crate) struct ListFilter<'a> {
     pub(crate) created_after: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) created_before: Option<Text<'a>>,
+    #[serde(borrow, rename = "x-vendor.nuncio.ended_after")]
+    pub(crate) ended_after: Option<Text<'a>>,
 }
 
 /// A `job.submit` (§7.1).
