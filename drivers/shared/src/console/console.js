@@ -934,6 +934,9 @@ function long(text, className, expanded = false, onExpand = () => {}) {
   return box;
 }
 
+/** Gives the focus to another node if it is in one that is about to go: a browser would leave it nowhere. */
+function leave(node, to) { if (node.contains(document.activeElement)) to.focus(); }
+
 const STATES = { pending: "waiting", running: "running", cancelling: "cancelling", success: "succeeded", error: "failed",
   cancelled: "cancelled", timed_out: "timed out" };
 
@@ -1171,10 +1174,14 @@ class Detail {
     say($("detail-title"), job.agent || "unknown agent");
     showState($("detail-state"), job.status);
     const live = isLive(job);
-    if (!live && document.activeElement === $("cancel")) $("detail-title").focus();
-    $("cancel").hidden = !live;
-    $("cancel").disabled = job.status === "cancelling";
-    if (!live) $("confirm").hidden = true;
+    if (!live || job.status === "cancelling") {
+      for (const gone of [$("cancel"), $("confirm")]) {
+        leave(gone, $("detail-title"));
+        gone.hidden = true;
+      }
+    } else {
+      $("cancel").hidden = false;
+    }
     say($("detail-error"), chosen.error);
     const constraints = Object.entries(job.lease).filter(([name]) => name !== "cost.budget");
     showFacts($("facts"), [
@@ -1225,7 +1232,12 @@ class Detail {
     // A result that is read, and maybe focused, while it grows stays the same node.
     const open = this.#expanded.has("result") && $("result").querySelector("pre");
     if (open) say(open, text);
-    else $("result").replaceChildren(long(text, "", false, () => this.#expanded.add("result")));
+    else {
+      const fresh = long(text, "", false, () => this.#expanded.add("result"));
+      const focused = $("result").contains(document.activeElement);
+      $("result").replaceChildren(fresh);
+      if (focused) fresh.querySelector("button")?.focus();
+    }
   }
 
   #empty() {
@@ -1249,7 +1261,10 @@ class Detail {
     }
     if (fresh.length) {
       box.append(...fresh);
-      while (box.children.length > ROWS) box.firstChild.remove();
+      while (box.children.length > ROWS) {
+        leave(box.firstChild, box);
+        box.firstChild.remove();
+      }
       if (atEnd) box.scrollTop = box.scrollHeight;
     }
     this.#drawn = total;
@@ -1318,10 +1333,11 @@ class Questions {
     const box = $("question-list");
     for (const [key, form] of this.#forms) {
       if (model.questions.has(key)) continue;
-      const focused = form.item.contains(document.activeElement);
+      // To the next question, and not to its buttons: whoever presses Enter twice answers one question alone.
+      const next = form.item.nextElementSibling ?? form.item.previousElementSibling;
+      leave(form.item, next?.querySelector(".long") ?? $("jobs-title"));
       form.item.remove();
       this.#forms.delete(key);
-      if (focused) $(model.questions.size ? "questions-title" : "main").focus();
     }
     for (const question of model.questions.values()) {
       let form = this.#forms.get(question.key);
@@ -1333,7 +1349,8 @@ class Questions {
       if (!form) continue;
       say(form.error, question.error);
       say(form.due, question.expires ? (question.expires > now ? `${duration(question.expires - now)} left` : "expired") : "");
-      form.fields.disabled = question.sending || !question.mine;
+      // A control that is disabled loses the focus, so what is sent stays as it is; the model sends it once.
+      mark(form.form, "aria-busy", question.sending);
     }
     $("questions").hidden = model.questions.size === 0;
     say($("questions-title"), `Open questions (${count(model.questions.size)})`);
@@ -1343,12 +1360,12 @@ class Questions {
     const { key, agent, job, principal, prompt, choices, schema, fallback, mine } = question;
     const id = `q-${this.page.next++}`;
     const [error, due] = [make("p", { className: "error", attributes: { role: "alert" } }), make("span", { className: "due" })];
-    const fields = make("fieldset", {}, make("legend", { className: "hidden", textContent: "Answer" }));
+    const fields = make("fieldset", { disabled: !mine }, make("legend", { className: "hidden", textContent: "Answer" }));
     const open = make("button", { type: "button", className: "plain", textContent: "Show the job" });
     open.addEventListener("click", () => this.page.choose(job, true));
     const who = make("p", { className: "who" }, foreign(agent), " asks", ...(principal ? [" for ", foreign(principal)] : []), " ", due);
     const text = long(prompt, "prompt");
-    text.id = id;
+    Object.assign(text, { id, tabIndex: -1 });
     const form = make("form", { attributes: { "aria-labelledby": id } }, fields, error);
     const note = make("input", { type: "text", autocomplete: "off", maxLength: 2000, attributes: { "aria-label": "Note to the answer" } });
     const send = (value) => {
@@ -1381,7 +1398,7 @@ class Questions {
     fields.append(make("details", { className: "note" }, make("summary", { textContent: "Add a note" }), note));
     if (fallback !== undefined) who.append(" \u00b7 without an answer it is ", foreign(cut(shown(fallback), 80, 1).text));
     if (!mine) form.append(make("p", { className: "empty", textContent: "You may see this question, and not answer it." }));
-    return { item: make("li", {}, make("div", { className: "asker" }, who, open), text, form), error, due, fields };
+    return { item: make("li", {}, make("div", { className: "asker" }, who, open), text, form), form, error, due };
   }
 }
 

@@ -5,6 +5,10 @@ use serde_json::json;
 use super::{Site, row};
 use crate::support::{run, stdout};
 
+/// Keys as `WebDriver` names them.
+const ENTER: char = '\u{e007}';
+const TAB: char = '\u{e004}';
+
 impl Site {
     /// The result of a job that has ended, as text.
     fn result(&self, job: &str) -> String {
@@ -75,7 +79,49 @@ fn an_answer_that_the_runtime_refuses_is_explained() {
     browser.write("#question-list textarea", "four");
     browser.click("#question-list button[type=submit]");
     browser.until("$('#question-list .error').textContent.includes('INVALID_REQUEST')");
-    browser.until("!$('#question-list fieldset').disabled && $('#question-list textarea').value === 'four'");
+    browser.until("!$('#question-list [aria-busy=true]') && $('#question-list textarea').value === 'four'");
+}
+
+#[test]
+fn the_focus_goes_to_the_next_question_and_after_the_last_to_the_jobs() {
+    let site = Site::start(&[]);
+    let browser = site.browse("tok-me");
+    for prompt in ["First?", "Second?"] {
+        site.submit(&["mailer", "--input", &json!({"prompt": prompt, "choices": ["yes", "no"]}).to_string()]);
+        browser.until(&format!("all('#question-list .prompt').at(-1) === '{prompt}'"));
+    }
+    browser.run("document.querySelector('#question-list .buttons button').focus()");
+    // The second Enter answers nothing: the prompt has the focus, and not a button.
+    browser.press(&[ENTER]);
+    browser.until(
+        "all('#question-list .prompt').join() === 'Second?' && document.activeElement.textContent === 'Second?'",
+    );
+    browser.press(&[ENTER, TAB]);
+    browser.until("document.activeElement === $('#question-list .buttons button')");
+    browser.press(&[ENTER]);
+    browser.until("$('#questions').hidden && document.activeElement === $('#jobs-title')");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// The button for a cancel goes once the job is being cancelled, and so does the question whether to.
+#[test]
+fn the_focus_goes_to_the_title_once_a_job_is_being_cancelled() {
+    let site = Site::start(&[]);
+    let (job, puppet) = site.puppet(&[]);
+    let (wide, other) = (site.browse("tok-ops"), site.browse("tok-ops"));
+    for browser in [&wide, &other] {
+        browser.until(&format!("$('{}')", row(&job)));
+        browser.click(&row(&job));
+        browser.until("!$('#cancel').hidden");
+        browser.click("#cancel");
+        browser.until("document.activeElement === $('#confirm-no')");
+    }
+    wide.click("#confirm-yes");
+    for browser in [&wide, &other] {
+        browser.until("/^cancell/.test($('#detail-state').textContent) && $('#confirm').hidden && $('#cancel').hidden");
+        browser.until("document.activeElement === $('#detail-title')");
+    }
+    drop(puppet);
 }
 
 #[test]

@@ -42,6 +42,13 @@ fn a_job_is_followed_while_it_runs() {
         puppet.say(&json!({"chunk": chunk}));
     }
     browser.until("$('#result').textContent === 'The answer is 42.'");
+    // The button that shows the rest keeps the focus while the text grows.
+    puppet.say(&json!({"chunk": "long ".repeat(200)}));
+    browser.until("$('#result .more')");
+    browser.run("document.querySelector('#result .more').focus()");
+    puppet.say(&json!({"chunk": "end"}));
+    browser.until("$('#result .more').textContent === 'Show all (1,020 characters)'");
+    browser.until("document.activeElement === $('#result .more')");
     puppet.say(&json!({"kind": "progress", "body": {"current": 12, "total": 12, "units": "pages"}}));
     drop(puppet);
     browser.until(&format!(
