@@ -69,9 +69,12 @@ const count = (value) => value.toLocaleString("en");
 
 // ---- 2. Session ------------------------------------------------------------------------------------------------------
 
-// Credentials are not among them: the page has no use for secrets of jobs. The last one is Nuncio's: the state of the runtime.
+const VENDOR = "x-vendor.nuncio.";
+// Nuncio says more about jobs in a list to clients that know this feature: when they ended, and which session may cancel them.
+const REPLAY = `${VENDOR}accepted_replay`;
+// Credentials are not among them: the page has no use for secrets of jobs. The last one is the state of the runtime.
 const FEATURES = ["heartbeat", "ack", "list_jobs", "subscribe", "lease_expires_at", "cost.budget", "model.use", "progress",
-  "result_chunk", "agent_versions", "x-vendor.nuncio.status"];
+  "result_chunk", "agent_versions", REPLAY, `${VENDOR}status`];
 const ACK_EVENTS = 32;
 const ACK_DELAY = 250;
 const REQUEST_TIMEOUT = 30_000;
@@ -308,7 +311,7 @@ export class Session {
     if (id === undefined) {
       // An answer without a name is that to the oldest request. What concerns the session does not answer any.
       const ofSession = ["HEARTBEAT_LOST", "UNAUTHENTICATED", "RESUME_WINDOW_EXPIRED"].includes(payload.code);
-      const answers = ["session.jobs", "job.subscribed", "job.cancelled", "x-vendor.nuncio.answered", "x-vendor.nuncio.questions", "x-vendor.nuncio.status"];
+      const answers = ["session.jobs", "job.subscribed", "job.cancelled", `${VENDOR}answered`, `${VENDOR}questions`, `${VENDOR}status`];
       if (payload.request_id || ofSession || !(refused || answers.includes(frame.type))) return;
       id = this.#requests.keys().next().value;
       if (id === undefined) return;
@@ -379,7 +382,6 @@ const LATEST = 16;
 const LINGER = 3000;
 const SUBSCRIPTIONS = 300;
 const RESULT_TEXT = 1 << 20;
-const VENDOR = "x-vendor.nuncio.";
 
 const isLive = (job) => job.status === "running" || job.status === "pending" || job.status === "cancelling";
 
@@ -395,7 +397,7 @@ export class Model {
   welcome = {};
   /** The ids of the jobs on the screen. */
   onScreen = new Set();
-  /** Counts per minute, by the number of the minute. */
+  /** Events received in each minute, by the number of the minute. */
   minutes = new Map();
   /** The ids of the jobs with open questions. */
   asking = new Set();
@@ -494,30 +496,33 @@ export class Model {
     if (this.chosen) this.#subscribe(now, this.chosen.id, true);
   }
 
-  // A cycle lists the jobs that are new, and then those that live: their order does not change while pages are read.
+  // A cycle lists the jobs that are new, and then those that live: their order does not change while pages are read. The
+  // first one lists those between that are older and ended within the hour, where that can be asked for.
   #poll(now) {
-    this.#cycle = { started: now, seen: new Set(), pages: 0 };
-    const after = this.#newest ? this.#newest - 1 : now - HOUR;
-    this.#page(now, "new", { created_after: new Date(after).toISOString() });
+    const time = (at) => new Date(at).toISOString();
+    const from = now - HOUR;
+    const parts = [{ created_after: time(this.#newest ? this.#newest - 1 : from) }, { status: ["pending", "running"] }];
+    if (!this.#newest && this.#session.has(REPLAY)) parts.splice(1, 0, { created_before: time(from + 1), [`${VENDOR}ended_after`]: time(from) });
+    this.#cycle = { started: now, seen: new Set(), pages: 0, parts };
+    this.#page(now);
   }
 
-  #page(now, part, filter, cursor) {
-    const payload = { filter, limit: PAGE };
+  #page(now, cursor) {
+    const cycle = this.#cycle;
+    const payload = { filter: cycle.parts[0], limit: PAGE };
     if (cursor) payload.cursor = cursor;
-    this.#cycle.pages += 1;
-    const request = this.#session.request(now, "session.list_jobs", payload);
-    request.list = { part, filter, cycle: this.#cycle };
+    cycle.pages += 1;
+    this.#session.request(now, "session.list_jobs", payload).list = cycle;
   }
 
-  #listed(now, { list: { part, filter, cycle } }, payload) {
+  #listed(now, { list: cycle }, payload) {
     if (cycle !== this.#cycle) return;
     for (const row of list(payload.jobs)) this.#row(now, object(row));
     const cursor = clean(payload.next_cursor);
-    if (cursor && cycle.pages < PAGES) return this.#page(now, part, filter, cursor);
-    if (part === "new") {
-      cycle.pages = 0;
-      return this.#page(now, "live", { status: ["pending", "running"] });
-    }
+    if (cursor && cycle.pages < PAGES) return this.#page(now, cursor);
+    cycle.parts.shift();
+    cycle.pages = 0;
+    if (cycle.parts.length) return this.#page(now);
     // A job that lived and is not listed has ended: a subscription tells how.
     if (!cursor) {
       for (const job of this.jobs.values()) {
@@ -529,10 +534,6 @@ export class Model {
     this.listed = true;
     this.#cycle = null;
     this.#nextPoll = now + Math.min(15_000, Math.max(POLL, 5 * (now - cycle.started)));
-    const minute = this.#minute(now);
-    let live = 0;
-    for (const job of this.jobs.values()) live += isLive(job) ? 1 : 0;
-    minute.live = Math.max(minute.live, live);
   }
 
   #row(now, row) {
@@ -549,7 +550,11 @@ export class Model {
     job.seq = Number(row.last_event_seq) || 0;
     this.#describe(job, row);
     // The list may be older than an event that has told the end.
-    if (isLive(job)) this.#status(now, job, clean(row.status));
+    if (isLive(job)) this.#status(now, job, row[`${VENDOR}phase`] === "cancelling" ? "cancelling" : clean(row.status));
+    job.owner = clean(row[`${VENDOR}session_id`]) ?? null;
+    const { completed_at: ended, code, message } = object(row[`${VENDOR}ended`]);
+    if (isLive(job) || job.ended || !ended) return;
+    Object.assign(job, { ended: Date.parse(ended) || null, code: clean(code) ?? "", message: clean(message) ?? "" });
   }
 
   #describe(job, { agent, lease, parent_job_id: parent, trace_id: trace, lease_constraints: constraints, budget }) {
@@ -578,7 +583,7 @@ export class Model {
     let job = this.jobs.get(id);
     if (!job) {
       job = {
-        id, agent: "", status: "pending", parent: null, created: now, ended: null, lease: {}, granted: new Map(), left: new Map(),
+        id, agent: "", status: "pending", parent: null, owner: null, created: now, ended: null, lease: {}, granted: new Map(), left: new Map(),
         seq: 0, progress: null, phase: "", code: "", message: "", trace: "", expires: null, learned: false, generation: this.#generation,
       };
       this.jobs.set(id, job);
@@ -612,7 +617,7 @@ export class Model {
     const wanted = new Set(this.#learn);
     for (const id of this.onScreen) {
       const job = this.jobs.get(id);
-      if (job && (isLive(job) || (!job.ended && !job.learned))) wanted.add(id);
+      if (job && (isLive(job) || !job.learned)) wanted.add(id);
     }
     if (this.chosen) wanted.add(this.chosen.id);
     for (const id of wanted) {
@@ -676,7 +681,7 @@ export class Model {
   #refused(now, { request, error }) {
     const message = `${clean(error.message) || "The runtime has refused it."}${error.code ? ` (${error.code})` : ""}`;
     if (request.list) {
-      if (request.list.cycle !== this.#cycle) return;
+      if (request.list !== this.#cycle) return;
       this.#cycle = null;
       this.#nextPoll = now + 15_000;
       this.notices.push({ text: `Jobs cannot be listed. ${message}`, tone: "bad" });
@@ -694,8 +699,9 @@ export class Model {
       if (question) Object.assign(question, { sending: false, error: message });
       this.#nextQuestions = now;
     } else if (request.cancel) {
-      if (this.chosen?.id === request.payload.job_id) this.chosen.error = `The job was not cancelled. ${message}`;
-      else this.notices.push({ text: `The job was not cancelled. ${message}`, tone: "bad" });
+      const text = `The job was not cancelled. ${this.#whyNotCancelled(error) ?? message}`;
+      if (this.chosen?.id === request.payload.job_id) this.chosen.error = text;
+      else this.notices.push({ text, tone: "bad" });
     } else if (request.subscribe) {
       if (request.subscribe.generation !== this.#generation) return;
       this.#asking -= 1;
@@ -704,6 +710,16 @@ export class Model {
       if (this.chosen?.id === id) Object.assign(this.chosen, { waiting: false, error: `Its events cannot be followed. ${message}` });
       else if (error.code === "JOB_NOT_FOUND") this.#drop(id);
     }
+  }
+
+  /** Says why a job was not cancelled and what else there is to do, if the runtime gives one of two reasons. */
+  #whyNotCancelled({ code, details }) {
+    const { reason } = object(details);
+    if (reason === "principal") return `It is the job of another principal, who may cancel it, and so may operators of the runtime. (${code})`;
+    if (reason !== "session") return null;
+    const window = duration(1000 * Number(this.welcome.resume_window_sec));
+    return "Another session has submitted it. Cancel it there, or with the token of an operator of the runtime. Once that session " +
+      `has been closed or without a connection for ${window}, every session of yours may cancel it. (${code})`;
   }
 
   #questionsListed(now, request, payload) {
@@ -736,19 +752,10 @@ export class Model {
     };
   }
 
-  #minute(now) {
-    const at = Math.floor(now / MINUTE);
-    let minute = this.minutes.get(at);
-    if (!minute) {
-      minute = { events: 0, live: 0 };
-      this.minutes.set(at, minute);
-      for (const old of this.minutes.keys()) if (old <= at - 60) this.minutes.delete(old);
-    }
-    return minute;
-  }
-
   #event(now, { type, job: id, payload }) {
-    this.#minute(now).events += 1;
+    const minute = Math.floor(now / MINUTE);
+    this.minutes.set(minute, (this.minutes.get(minute) ?? 0) + 1);
+    for (const old of this.minutes.keys()) if (old <= minute - 60) this.minutes.delete(old);
     if (!id) return;
     const job = this.#job(id, now);
     job.generation = this.#generation;
@@ -756,6 +763,7 @@ export class Model {
     if (type === "job.event") return this.#progressed(now, job, payload, chosen);
     if (type !== "job.result" && type !== "job.error") return;
     const status = clean(payload.final_status) ?? (type === "job.result" ? "success" : "error");
+    job.learned = true;
     job.ended = Date.parse(payload.completed_at) || now;
     job.code = clean(payload.code) ?? "";
     job.message = clean(payload.message) ?? clean(payload.summary) ?? "";
@@ -875,6 +883,44 @@ export function starts(jobs, now) {
   }
   return minutes;
 }
+
+/**
+ * Returns the most jobs that lived at one time, in each of the last 60 minutes; how many live now; and how many have ended
+ * nobody said when. Those count at their start alone.
+ */
+export function live(jobs, now) {
+  const steps = [[now, 0]];
+  const told = { most: [], now: 0, unknown: 0 };
+  for (const job of jobs.values()) {
+    const end = isLive(job) ? Infinity : (job.ended ?? job.created);
+    if (isLive(job)) told.now += 1;
+    else if (job.ended === null && job.created > now - HOUR) told.unknown += 1;
+    steps.push([job.created, 1], [end, -1]);
+  }
+  steps.sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+  const first = Math.floor(now / MINUTE) - 59;
+  let level = 0;
+  for (const [time, step] of steps) {
+    const minute = Math.min(59, Math.floor(time / MINUTE) - first);
+    while (told.most.length <= minute) told.most.push(level);
+    level += step;
+    if (minute >= 0) told.most[minute] = Math.max(told.most[minute], level);
+  }
+  return told;
+}
+
+const add = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+/** Returns a chart of sums per minute in words. */
+export function sums(series) {
+  const totals = series[0].values.map((_, at) => add(series.map(({ values }) => values[at])));
+  const parts = series.length < 2 ? [] : series.map(({ name, values }) => [add(values), name]).filter(([sum]) => sum);
+  const said = `${count(totals.at(-1))} in this minute, at most ${count(Math.max(...totals))} in a minute, ${count(add(totals))} in the last hour`;
+  return parts.length ? `${said}: ${parts.map(([sum, name]) => `${count(sum)} ${name}`).join(", ")}` : said;
+}
+
+/** Returns a chart of a level in words. */
+export const levels = (most, now) => `${count(now)} now, at most ${count(Math.max(...most))} at one time in the last hour`;
 
 // ---- 4. Elements -----------------------------------------------------------------------------------------------------
 
@@ -1187,6 +1233,7 @@ class Detail {
     showFacts($("facts"), [
       ["Job", job.id],
       ["Delegated by", job.parent],
+      ["Session", live && job.owner ? `${job.owner} (may cancel it)` : ""],
       ["Submitted", new Date(job.created).toLocaleString("en-GB")],
       [live ? "Age" : "Took", live ? duration(now - job.created) : job.ended && duration(job.ended - job.created)],
       ["Phase", live ? job.phase : ""],
@@ -1452,11 +1499,11 @@ function typed(schema, id, name, required, depth = 0) {
   });
 }
 
-/** Draws bars or an area in an SVG of 60 minutes. */
-function chart(svg, label, series) {
+/** Draws bars in an SVG of 60 minutes. */
+function chart(svg, series, words) {
+  mark(svg, "aria-label", words);
   const [width, height, gap] = [360, 96, 1];
-  const totals = Array.from({ length: 60 }, (_, at) => series.reduce((sum, { values }) => sum + values[at], 0));
-  const most = Math.max(1, ...totals);
+  const most = Math.max(1, ...series[0].values.map((_, at) => add(series.map(({ values }) => values[at]))));
   const key = JSON.stringify([series.map(({ values }) => values)]);
   if (svg.dataset.key === key) return;
   svg.dataset.key = key;
@@ -1465,7 +1512,7 @@ function chart(svg, label, series) {
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     return node;
   };
-  const words = (text, x, y, anchor) => {
+  const write = (text, x, y, anchor) => {
     const node = shape("text", { x, y, "text-anchor": anchor });
     node.textContent = text;
     return node;
@@ -1486,9 +1533,8 @@ function chart(svg, label, series) {
     });
     if (path) parts.push(shape("path", { d: path, "data-tone": tone }));
   }
-  parts.push(words(count(most), 0, 10, "start"), words("1 h ago", 0, height - 2, "start"), words("now", width, height - 2, "end"));
+  parts.push(write(count(most), 0, 10, "start"), write("1 h ago", 0, height - 2, "start"), write("now", width, height - 2, "end"));
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.setAttribute("aria-label", `${label}: ${count(totals[59])} in this minute, ${count(totals.reduce((a, b) => a + b, 0))} in the last hour, at most ${count(Math.max(...totals))} in a minute`);
   svg.replaceChildren(...parts);
 }
 
@@ -1505,11 +1551,15 @@ function drawNumbers(model, now) {
 
 function drawCharts(model, now) {
   const minutes = starts(model.jobs, now);
-  chart($("chart-jobs"), "Jobs by their start", ["running", "success", "error", "cancelled"].map((tone) => ({ tone, values: minutes.map((minute) => minute[tone]) })));
+  const kinds = Object.entries({ running: "live", success: "succeeded", error: "failed", cancelled: "cancelled" });
+  const started = kinds.map(([tone, name]) => ({ tone, name, values: minutes.map((minute) => minute[tone]) }));
+  chart($("chart-jobs"), started, `Jobs by their start: ${sums(started)}`);
+  const { most, now: level, unknown } = live(model.jobs, now);
+  chart($("chart-live"), [{ tone: "running", values: most }], `Live jobs: ${levels(most, level)}`);
+  say($("live-note"), `most at one time, per minute${unknown ? `; without the ends of ${count(unknown)} jobs, which the runtime does not tell` : ""}`);
   const last = Math.floor(now / MINUTE);
-  const own = Array.from({ length: 60 }, (_, at) => model.minutes.get(last - 59 + at) ?? { events: 0, live: 0 });
-  chart($("chart-live"), "Live jobs", [{ tone: "running", values: own.map(({ live }) => live) }]);
-  chart($("chart-events"), "Events received", [{ tone: "cost", values: own.map(({ events }) => events) }]);
+  const events = [{ tone: "cost", values: minutes.map((_, at) => model.minutes.get(last - 59 + at) ?? 0) }];
+  chart($("chart-events"), events, `Events received since this page was opened: ${sums(events)}`);
 }
 
 function drawSession(session, { welcome }, url) {

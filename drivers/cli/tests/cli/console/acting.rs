@@ -137,6 +137,14 @@ fn a_job_is_cancelled_by_who_may_and_not_by_others() {
     browser.until("document.activeElement === $('#confirm-no')");
     browser.click("#confirm-yes");
     browser.until("$('#detail-error').textContent.includes('PERMISSION_DENIED')");
+    let said = browser.text("#detail-error");
+    for part in
+        ["Another session has submitted it.", "Cancel it there", "operator", "for 10 min 00 s, every session of yours"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // The session that may cancel it has a name.
+    browser.until("/Sessionsess_\\w{26} \\(may cancel it\\)/.test($('#facts').textContent)");
     browser.until("$('#detail-state').textContent === 'running'");
     let browser = site.browse("tok-ops");
     browser.until(&format!("$('{}')", row(&job)));

@@ -205,6 +205,67 @@ fn rows_are_a_tree_with_the_newest_live_jobs_first() {
     assert_eq!(told, json!(["d1 a1 c2 b1 e2", "d1 a1 b1 e2", "d1 a1 c2", "e1", "c1"]));
 }
 
+/// A level is not the sum of its minutes.
+#[test]
+fn live_jobs_are_a_level_and_events_a_sum() {
+    let told = run("const minute = 60_000, now = 100 * minute + 30_000;
+        const job = (created, ended, status = 'success') => ({ created, ended, status });
+        const jobs = [
+            // Two at one time, and a third after them: the first runs on from before the hour.
+            job(10 * minute, 98 * minute + 20_000), job(98 * minute + 10_000, 98 * minute + 30_000), job(98 * minute + 40_000, 98 * minute + 50_000),
+            job(99 * minute, null, 'running'), job(99 * minute, null, 'pending'),
+            // Over before the hour, and one whose end nobody told: it counts at its start alone.
+            job(minute, 2 * minute), job(97 * minute, null, 'error'),
+        ];
+        const { most, now: level, unknown } = m.live(new Map(jobs.map((job, at) => [at, job])), now);
+        const sums = Array(60).fill(0); sums[10] = 3; sums[59] = 2;
+        return [most.slice(0, 2), most.slice(-5), level, unknown, m.levels(most, level), m.sums([{ name: '', values: sums }]),
+            m.sums([{ name: 'succeeded', values: sums }, { name: 'failed', values: sums }])]");
+    let expected = json!([
+        [1, 1],
+        [1, 2, 2, 2, 2],
+        2,
+        1,
+        "2 now, at most 2 at one time in the last hour",
+        "2 in this minute, at most 3 in a minute, 5 in the last hour",
+        "4 in this minute, at most 6 in a minute, 10 in the last hour: 5 succeeded, 5 failed"
+    ]);
+    assert_eq!(told, expected);
+}
+
+/// What the runtime lists to a model, of which only the first cycle asks for the jobs that began before the hour.
+#[test]
+fn the_jobs_that_ended_in_the_last_hour_are_asked_for_where_they_are_known() {
+    let told = run("const asked = (feature) => {
+            const s = open();
+            const model = new m.Model(s);
+            s.start(0); s.opened(0);
+            const now = Date.parse('2026-05-13T20:00:00Z');
+            s.says(now, 'session.welcome', { session_id: 's', resume_token: 'rt', capabilities: { features: ['list_jobs', feature] } });
+            const filters = [];
+            const turn = (at, jobs) => {
+                for (const output of s.take()) model.handle(at, output);
+                model.turn(at);
+                for (const frame of s.sent().filter((frame) => frame.type === 'session.list_jobs')) {
+                    filters.push(frame.payload.filter);
+                    s.says(at, 'session.jobs', { request_id: frame.id, jobs: frame.payload.filter.status ? [] : jobs });
+                }
+            };
+            const ended = { completed_at: '2026-05-13T19:30:00Z', code: 'TIMEOUT', message: 'too slow' };
+            const row = { job_id: 'j', agent: 'a', status: 'error', created_at: '2026-05-13T18:00:00Z', 'x-vendor.nuncio.ended': ended };
+            const runs = { job_id: 'k', agent: 'a', status: 'running', created_at: '2026-05-13T18:00:00Z', 'x-vendor.nuncio.phase': 'cancelling' };
+            for (let at = 0; at < 6; at++) turn(now + at, [row, runs]);
+            const job = model.jobs.get('j');
+            return [filters, [job.ended === now - 1_800_000, job.code, job.message, model.jobs.get('k').status]];
+        };
+        return [asked('x-vendor.nuncio.accepted_replay'), asked('other')]");
+    let (after, live) = ("2026-05-13T19:00:00.000Z", json!({"status": ["pending", "running"]}));
+    let new = json!({"created_after": after});
+    let old = json!({"created_before": "2026-05-13T19:00:00.001Z", "x-vendor.nuncio.ended_after": after});
+    let job = json!([true, "TIMEOUT", "too slow", "cancelling"]);
+    assert_eq!(told, json!([[[new, old, live], job], [[new, live], job]]));
+}
+
 #[test]
 fn the_state_is_asked_for_where_it_is_known_and_not_after_a_refusal() {
     let told = run("const asked = (features, answer) => {

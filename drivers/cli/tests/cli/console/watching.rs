@@ -63,6 +63,23 @@ fn a_job_is_followed_while_it_runs() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
+/// A page that is opened later shows what has happened in the hour.
+#[test]
+fn a_page_that_is_opened_later_shows_the_last_hour() {
+    let site = Site::start(&[]);
+    let (job, mut puppet) = site.puppet(&[]);
+    let ended = site.submit(&["fail", "--input", r#"{"message":"the printer is out of paper"}"#]);
+    puppet.say(&json!({"kind": "thought", "body": {"text": "first"}}));
+    let browser = site.browse("tok-me");
+    browser.until(&format!("$('{} .state').textContent === 'failed' && $('{}')", row(&ended), row(&job)));
+    // The end comes with the list, so the row says how long it took, without a subscription to it.
+    browser.until(&format!("/it took/.test($('{} .age').title)", row(&ended)));
+    browser.until("/^Live jobs: 1 now, at most [12] at one time in the last hour$/.test($('#chart-live').getAttribute('aria-label'))");
+    browser.until("/^Jobs by their start: .* 2 in the last hour: 1 live, 1 failed$/.test($('#chart-jobs').getAttribute('aria-label'))");
+    assert_eq!(browser.text("#live-note"), "most at one time, per minute");
+    drop(puppet);
+}
+
 #[test]
 fn jobs_are_chosen_with_the_keyboard_and_keep_the_focus() {
     let site = Site::start(&[]);
