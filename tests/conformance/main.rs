@@ -71,6 +71,7 @@ mod s_limits_work;
 mod s_questions;
 mod s_questions_durable;
 mod s_questions_limits;
+mod s_sessions;
 mod s_shards;
 mod s_stats;
 mod s_status;

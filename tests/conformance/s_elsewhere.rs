@@ -61,6 +61,37 @@ fn a_list_has_the_jobs_of_all_runtimes_in_the_order_of_their_ids() {
 }
 
 #[test]
+fn an_operator_lists_the_sessions_of_all_runtimes_and_others_their_own() {
+    let mut shards = Shards::new(|_| {});
+    let (op, welcome) = shards.session(HERE, "op", Dialect::NUNCIO);
+    let mut all = vec![welcome["session_id"].clone()];
+    let (alice, welcome) = shards.session(THERE, "alice", Dialect::SPEC);
+    all.push(welcome["session_id"].clone());
+    for _ in 0..3 {
+        all.push(shards.session(BEYOND, "bob", Dialect::SPEC).1["session_id"].clone());
+    }
+    all.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+    let (mut listed, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let request = shards.frame(op, "x-vendor.nuncio.list_sessions", json!({"limit": 2, "cursor": cursor}));
+        let answer = shards.next(op);
+        assert_eq!(answer["payload"]["request_id"], json!(request));
+        let rows = answer["payload"]["sessions"].as_array().unwrap();
+        assert!(rows.len() <= 2);
+        listed.extend(rows.iter().map(|row| row["session_id"].clone()));
+        cursor = answer["payload"]["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(listed, all, "each once, and no guest");
+    let relayed = shards.relayed;
+    shards.frame(alice, "x-vendor.nuncio.list_sessions", json!({}));
+    let answer = shards.next(alice);
+    assert_eq!((answer["payload"]["sessions"].as_array().unwrap().len(), shards.relayed), (1, relayed));
+}
+
+#[test]
 fn a_filter_holds_in_all_runtimes() {
     let mut shards = Shards::new(|_| {});
     let (op, (alice, bob)) = (operator(&mut shards), others(&mut shards));

@@ -9,7 +9,7 @@ use super::client::ACCEPTED_REPLAY;
 use super::frame::Frame;
 use super::shape;
 
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 16] = [
     "session.welcome",
     "session.error",
     "session.ping",
@@ -24,6 +24,7 @@ const TYPES: [&str; 15] = [
     "job.subscribed",
     "x-vendor.nuncio.answered",
     "x-vendor.nuncio.questions",
+    "x-vendor.nuncio.sessions",
     "x-vendor.nuncio.status",
 ];
 const MEMBERS: [&str; 9] =

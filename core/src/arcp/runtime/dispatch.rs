@@ -237,6 +237,7 @@ impl Runtime {
             "job.unsubscribe" => self.on_unsubscribe(key, request),
             "x-vendor.nuncio.answer" => self.on_question_answer(key, request),
             "x-vendor.nuncio.list_questions" => self.on_list_questions(key, request),
+            "x-vendor.nuncio.list_sessions" => self.on_list_sessions(key, request),
             "x-vendor.nuncio.read_status" => self.on_read_status(key, request),
             "session.ping" => self.on_ping(key, request),
             "session.ack" => self.on_ack(key, request),
@@ -254,6 +255,7 @@ impl Runtime {
             | "job.subscribed"
             | "x-vendor.nuncio.answered"
             | "x-vendor.nuncio.questions"
+            | "x-vendor.nuncio.sessions"
             | "x-vendor.nuncio.status" => Err(Fault::invalid(alloc::format!("only a runtime sends {}", request.kind))),
             vendor if vendor.starts_with("x-vendor.") && is_optional(request.envelope) => Ok(()),
             other => Err(Fault::invalid(alloc::format!("the message type {other:?} is unknown"))),

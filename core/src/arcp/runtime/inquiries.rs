@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,13 +19,21 @@ use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, SessionKey};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::error::{ErrorCode, Fault};
-use crate::arcp::wire::ids::JobUlid;
-use crate::arcp::wire::question::question_number;
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
+use crate::arcp::wire::question::{question_id, question_number};
 use crate::json::Text;
 use crate::time::Time;
 
-/// The place of a row among those of all runtimes: its job, and the number of its question.
-pub(super) type Place = (JobUlid, u64);
+/// The place of a row among those of all runtimes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// A job.
+    Job(JobUlid),
+    /// A question, by its job and its number.
+    Question(JobUlid, u64),
+    /// A session.
+    Session(SessionUlid),
+}
 
 /// The rows of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +42,8 @@ pub(super) enum Listed {
     Jobs,
     /// The questions of `x-vendor.nuncio.questions`.
     Questions,
+    /// The sessions of `x-vendor.nuncio.sessions`.
+    Sessions,
 }
 
 /// A merged page: its rows, separated by commas, and the place after which the next page begins.
@@ -49,6 +60,44 @@ pub(super) enum Gathering {
     First,
     /// Pages of at most this many rows and bytes.
     Pages { listed: Listed, limit: u64, room: usize, rows: BTreeMap<Place, Box<str>>, reached: Option<Place> },
+}
+
+impl Place {
+    /// Reads a cursor.
+    fn parse(listed: Listed, cursor: &str) -> Option<Place> {
+        match listed {
+            Listed::Jobs => JobUlid::parse(cursor).map(Place::Job),
+            Listed::Questions => {
+                let (job, question) = cursor.split_once('.')?;
+                Some(Place::Question(JobUlid::parse(job)?, question_number(question)?))
+            }
+            Listed::Sessions => SessionUlid::parse(cursor).map(Place::Session),
+        }
+    }
+
+    /// Reads the place of a row.
+    fn of(listed: Listed, row: &str) -> Option<Place> {
+        if listed == Listed::Sessions {
+            let RawSession { session_id } = serde_json::from_str(row).ok()?;
+            return Some(Place::Session(session_id));
+        }
+        let RawRow { job_id, question } = serde_json::from_str(row).ok()?;
+        match question {
+            Some(question) => Some(Place::Question(job_id, question_number(question.question_id.as_str())?)),
+            None => Some(Place::Job(job_id)),
+        }
+    }
+}
+
+/// As a cursor.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Job(job) => write!(f, "{job}"),
+            Place::Question(job, number) => write!(f, "{job}.{}", question_id(*number)),
+            Place::Session(session) => write!(f, "{session}"),
+        }
+    }
 }
 
 impl Gathering {
@@ -215,6 +264,8 @@ struct RawPage<'a> {
     #[serde(borrow, default)]
     questions: Vec<&'a RawValue>,
     #[serde(borrow, default)]
+    sessions: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
     next_cursor: Option<Text<'a>>,
 }
 
@@ -223,6 +274,11 @@ struct RawRow<'a> {
     job_id: JobUlid,
     #[serde(borrow, default)]
     question: Option<RawQuestion<'a>>,
+}
+
+#[derive(Deserialize)]
+struct RawSession {
+    session_id: SessionUlid,
 }
 
 #[derive(Deserialize)]
@@ -239,19 +295,16 @@ fn gather(
     reached: &mut Option<Place>,
 ) -> Option<()> {
     let page: RawPage<'_> = serde_json::from_str(payload).ok()?;
-    for row in if listed == Listed::Jobs { page.jobs } else { page.questions } {
-        let RawRow { job_id, question } = serde_json::from_str(row.get()).ok()?;
-        let number = match question {
-            Some(question) => question_number(question.question_id.as_str())?,
-            None => 0,
-        };
-        rows.insert((job_id, number), row.get().into());
+    let arrived = match listed {
+        Listed::Jobs => page.jobs,
+        Listed::Questions => page.questions,
+        Listed::Sessions => page.sessions,
+    };
+    for row in arrived {
+        rows.insert(Place::of(listed, row.get())?, row.get().into());
     }
     if let Some(cursor) = page.next_cursor {
-        let place = match cursor.as_str().split_once('.') {
-            Some((job, question)) => (JobUlid::parse(job)?, question_number(question)?),
-            None => (JobUlid::parse(cursor.as_str())?, 0),
-        };
+        let place = Place::parse(listed, cursor.as_str())?;
         *reached = Some(reached.map_or(place, |reached| reached.min(place)));
     }
     Some(())

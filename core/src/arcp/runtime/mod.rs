@@ -77,6 +77,7 @@ mod resume;
 mod retry;
 mod revoke;
 mod rotate;
+mod session_list;
 mod sessions;
 pub(crate) mod shard;
 mod shares;

@@ -5,13 +5,13 @@ use alloc::string::String;
 use super::Runtime;
 use super::dispatch::Request;
 use super::host::SessionKey;
-use super::inquiries::Listed;
+use super::inquiries::{Listed, Place};
 use super::policy::Access;
 use super::reply::To;
 use super::work;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::JobUlid;
-use crate::arcp::wire::question::{QUESTIONS, question_id, question_number};
+use crate::arcp::wire::question::{QUESTIONS, question_number};
 use crate::arcp::wire::{reply, request};
 use crate::json::Text;
 
@@ -70,8 +70,8 @@ impl Runtime {
             }
             last = Some((ulid, number));
         }
-        let next = next.map(|(job, number)| alloc::format!("{job}.{}", question_id(number)));
-        let payload = reply::questions(request.id, session.dialect(), &rows, next.as_deref());
+        let next = next.map(|(job, number)| Place::Question(job, number));
+        let payload = reply::questions(request.id, session.dialect(), &rows, next);
         self.work.charge(looked * work::LISTED + rows.len() as u64 / work::FRAME_BYTES);
         if !self.merge_own(key, request.id, &payload) {
             self.reply(key, To { request_id: Some(request.id), job: None }, QUESTIONS, &payload);

@@ -4,6 +4,7 @@
 //! ```text
 //!  subscribe, cancel, answer: a job that is not here --.
 //!  list_jobs, list_questions: jobs of others as well --+-> Event::Relay -> the other runtimes
+//!  list_sessions: all sessions, for an operator -------'
 //!                                                                               |
 //!  an answer  -> one of all, or pages merged -> the client      <- handle_relayed
 //!  an event   -> the session's log, as it has room -> Event::RelayTaken
@@ -31,9 +32,9 @@ use crate::arcp::wire::envelope;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionUlid};
 use crate::arcp::wire::job::About;
-use crate::arcp::wire::question::{QUESTIONS, question_id};
+use crate::arcp::wire::question::QUESTIONS;
 use crate::arcp::wire::relayed::{Relayed, SILENCE};
-use crate::arcp::wire::reply;
+use crate::arcp::wire::reply::{self, SESSIONS};
 use crate::json::Object;
 use crate::time::Time;
 
@@ -252,13 +253,9 @@ impl Runtime {
     fn send_page(&mut self, key: SessionKey, request_id: &str, listed: Listed, page: &Page) {
         let Some(dialect) = self.sessions.get(key).map(Session::dialect) else { return };
         let (kind, payload) = match listed {
-            Listed::Jobs => {
-                ("session.jobs", reply::jobs(request_id, dialect, &page.rows, page.next.map(|(job, _)| job)))
-            }
-            Listed::Questions => {
-                let next = page.next.map(|(job, number)| alloc::format!("{job}.{}", question_id(number)));
-                (QUESTIONS, reply::questions(request_id, dialect, &page.rows, next.as_deref()))
-            }
+            Listed::Jobs => ("session.jobs", reply::jobs(request_id, dialect, &page.rows, page.next)),
+            Listed::Questions => (QUESTIONS, reply::questions(request_id, dialect, &page.rows, page.next)),
+            Listed::Sessions => (SESSIONS, reply::sessions(request_id, dialect, &page.rows, page.next)),
         };
         self.pass_on(key, request_id, kind, None, &payload);
     }

@@ -11,6 +11,7 @@ use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::About;
 use crate::arcp::wire::question::{ANSWERED, QUESTIONS};
+use crate::arcp::wire::reply::SESSIONS;
 use crate::json::Text;
 use crate::trace::TraceId;
 
@@ -20,7 +21,7 @@ pub(crate) const DROPPED: &str = "x-vendor.nuncio.subscription_dropped";
 pub(crate) const SILENCE: &str = "x-vendor.nuncio.silence";
 
 /// The types of answers.
-const ANSWERS: [&str; 6] = ["job.subscribed", "job.cancelled", "session.jobs", ANSWERED, QUESTIONS, SILENCE];
+const ANSWERS: [&str; 7] = ["job.subscribed", "job.cancelled", "session.jobs", ANSWERED, QUESTIONS, SESSIONS, SILENCE];
 /// The types of numbered frames.
 const NUMBERED: [&str; 3] = ["job.event", "job.result", "job.error"];
 

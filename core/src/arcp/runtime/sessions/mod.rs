@@ -10,6 +10,7 @@ pub(crate) mod watches;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use slotmap::SlotMap;
 
@@ -33,8 +34,8 @@ pub(super) struct Sessions {
     table: SlotMap<SessionKey, Session>,
     by_id: BTreeMap<SessionUlid, SessionKey>,
     by_token: BTreeMap<Digest, SessionKey>,
-    /// The number of sessions of each principal.
-    principals: BTreeMap<Arc<str>, usize>,
+    /// The sessions of each principal.
+    principals: BTreeMap<Arc<str>, BTreeSet<SessionUlid>>,
     /// Sessions that were closed by their clients, in the order in which they lapse.
     closed: BTreeSet<(Time, SessionKey)>,
     charges: Charges<SessionKey>,
@@ -122,6 +123,16 @@ impl Sessions {
         self.by_id.values().copied().collect()
     }
 
+    /// The sessions of a principal, or of all, in the order of their ids, after a place in it. Those of other runtimes are
+    /// left out.
+    pub(super) fn after(&self, principal: Option<&str>, after: Option<SessionUlid>) -> impl Iterator<Item = &Session> {
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let own = principal.map(|name| self.principals.get(name).into_iter().flat_map(move |ids| ids.range(range)));
+        let all = principal.is_none().then(|| self.by_id.range(range).map(|(id, _)| id));
+        let ids = own.into_iter().flatten().chain(all.into_iter().flatten());
+        ids.filter_map(|id| self.by_id.get(id)).filter_map(|key| self.table.get(*key))
+    }
+
     /// The number of sessions, without those of other runtimes.
     pub(super) fn len(&self) -> usize {
         self.table.len() - self.guests
@@ -129,7 +140,7 @@ impl Sessions {
 
     /// The number of sessions of a principal.
     pub(super) fn of_principal(&self, principal: &str) -> usize {
-        self.principals.get(principal).copied().unwrap_or(0)
+        self.principals.get(principal).map_or(0, BTreeSet::len)
     }
 
     /// The name of a principal, shared by its sessions.
@@ -204,8 +215,8 @@ impl Sessions {
     }
 
     fn insert(&mut self, opening: Opening, state: SessionState, token: Digest) -> SessionKey {
-        *self.principals.entry(Arc::clone(&opening.principal)).or_default() += 1;
         let id = opening.id;
+        self.principals.entry(Arc::clone(&opening.principal)).or_default().insert(id);
         let key = self.table.insert(Session::new(opening, state, token));
         self.by_id.insert(id, key);
         self.by_token.insert(token, key);
@@ -309,9 +320,9 @@ impl Sessions {
         for token in proved.into_iter().chain([newest]) {
             self.by_token.remove(&token);
         }
-        if let Some(count) = self.principals.get_mut(session.principal()) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(ids) = self.principals.get_mut(session.principal()) {
+            ids.remove(&session.id());
+            if ids.is_empty() {
                 self.principals.remove(session.principal());
             }
         }

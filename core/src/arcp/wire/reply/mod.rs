@@ -4,6 +4,6 @@ pub(crate) mod read;
 mod write;
 
 pub(crate) use self::write::{
-    Form, RowExtras, Subscribed, Success, accepted, answered, cancelled, capabilities, error, event, failure, jobs,
-    question, questions, refused, row, subscribed, success,
+    Form, RowExtras, SESSIONS, SessionRow, Subscribed, Success, accepted, answered, cancelled, capabilities, error,
+    event, failure, jobs, question, questions, refused, row, session, sessions, subscribed, success,
 };

@@ -1,6 +1,7 @@
 //! The payloads that a runtime sends, as JSON text.
 
 use alloc::string::String;
+use core::fmt;
 
 use crate::arcp::wire::agent::AgentSpec;
 use crate::arcp::wire::body::Body;
@@ -199,7 +200,7 @@ fn ended(end: &JobEnd<'_>) -> String {
 }
 
 /// `session.jobs` (§6.6): the page around its rows, which are separated by commas.
-pub(crate) fn jobs(request_id: &str, dialect: Dialect, rows: &str, next: Option<JobUlid>) -> String {
+pub(crate) fn jobs(request_id: &str, dialect: Dialect, rows: &str, next: Option<impl fmt::Display>) -> String {
     dialect
         .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
         .json("jobs", &alloc::format!("[{rows}]"))
@@ -230,10 +231,49 @@ pub(crate) fn question(job: &Accepted, form: Form, may_answer: bool, question: &
 }
 
 /// `x-vendor.nuncio.questions` (ours): the page around its rows, which are separated by commas.
-pub(crate) fn questions(request_id: &str, dialect: Dialect, rows: &str, next: Option<&str>) -> String {
+pub(crate) fn questions(request_id: &str, dialect: Dialect, rows: &str, next: Option<impl fmt::Display>) -> String {
     dialect
         .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
         .json("questions", &alloc::format!("[{rows}]"))
+        .opt_plain("next_cursor", next)
+        .close()
+}
+
+/// The type of a page of sessions.
+pub(crate) const SESSIONS: &str = "x-vendor.nuncio.sessions";
+
+/// One row of `x-vendor.nuncio.sessions` (ours).
+#[derive(Debug)]
+pub(crate) struct SessionRow<'a> {
+    pub(crate) id: SessionUlid,
+    pub(crate) principal: &'a str,
+    pub(crate) state: &'static str,
+    /// The jobs of the session that have not ended.
+    pub(crate) jobs: u64,
+    pub(crate) dialect: Dialect,
+    pub(crate) last_seq: u64,
+    /// When it can no longer be resumed, if it has no connection.
+    pub(crate) lapses: Option<Time>,
+}
+
+/// The text of such a row.
+pub(crate) fn session(row: &SessionRow<'_>) -> String {
+    Object::with_capacity(256)
+        .plain("session_id", row.id)
+        .text("principal", row.principal)
+        .plain("state", row.state)
+        .value("jobs", row.jobs)
+        .plain("dialect", row.dialect)
+        .value("last_event_seq", row.last_seq)
+        .opt_plain("resumable_until", row.lapses.map(Time::to_rfc3339))
+        .close()
+}
+
+/// `x-vendor.nuncio.sessions` (ours): the page around its rows, which are separated by commas.
+pub(crate) fn sessions(request_id: &str, dialect: Dialect, rows: &str, next: Option<impl fmt::Display>) -> String {
+    dialect
+        .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
+        .json("sessions", &alloc::format!("[{rows}]"))
         .opt_plain("next_cursor", next)
         .close()
 }

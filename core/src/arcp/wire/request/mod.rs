@@ -8,5 +8,6 @@ pub(crate) mod write;
 
 pub(crate) use self::read::{
     Ack, AnswerQuestion, Auth, Cancel, Capabilities, Close, Constraints, Hello, ListFilter, ListJobs, ListQuestions,
-    Optional, Ping, ReadStatus, Resume, Submit, Subscribe, Unsubscribe, blame, decode, decode_owned, job_id,
+    ListSessions, Optional, Ping, ReadStatus, Resume, Submit, Subscribe, Unsubscribe, blame, decode, decode_owned,
+    job_id,
 };

@@ -224,6 +224,14 @@ pub(crate) struct ListQuestions<'a> {
     pub(crate) cursor: Option<Text<'a>>,
 }
 
+/// An `x-vendor.nuncio.list_sessions` (ours).
+#[derive(Deserialize)]
+pub(crate) struct ListSessions<'a> {
+    pub(crate) limit: Option<Int>,
+    #[serde(borrow)]
+    pub(crate) cursor: Option<Text<'a>>,
+}
+
 /// An `x-vendor.nuncio.read_status` (ours).
 #[derive(Deserialize)]
 pub(crate) struct ReadStatus {}
