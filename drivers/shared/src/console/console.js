@@ -311,7 +311,7 @@ export class Session {
     if (id === undefined) {
       // An answer without a name is that to the oldest request. What concerns the session does not answer any.
       const ofSession = ["HEARTBEAT_LOST", "UNAUTHENTICATED", "RESUME_WINDOW_EXPIRED"].includes(payload.code);
-      const answers = ["session.jobs", "job.subscribed", "job.cancelled", `${VENDOR}answered`, `${VENDOR}questions`, `${VENDOR}status`];
+      const answers = ["session.jobs", "job.subscribed", "job.cancelled", ...["answered", "questions", "sessions", "status"].map((kind) => VENDOR + kind)];
       if (payload.request_id || ofSession || !(refused || answers.includes(frame.type))) return;
       id = this.#requests.keys().next().value;
       if (id === undefined) return;
@@ -407,6 +407,8 @@ export class Model {
   notices = [];
   /** The state of the runtime, if it tells it: `x-vendor.nuncio.status`. */
   status = null;
+  /** The sessions that it shows, if it tells them: `x-vendor.nuncio.sessions`. */
+  sessions = null;
   listed = false;
   lists = true;
   #session;
@@ -420,15 +422,19 @@ export class Model {
   #questionsAsked = false;
   #nextQuestions = 0;
   #asks = true;
-  /** When to ask for the state: never if the runtime does not know it or refuses it, nor while it is asked. */
-  #nextStatus = Infinity;
+  /** What is asked for again, and when: never if the runtime does not know it or refuses it, nor while it is asked. */
+  #polls = [
+    { feature: `${VENDOR}status`, type: `${VENDOR}read_status`, payload: {}, take: (payload) => (this.status = payload), next: Infinity },
+    { feature: REPLAY, type: `${VENDOR}list_sessions`, payload: { limit: PAGE }, take: (payload) => (this.sessions = payload), next: Infinity },
+  ];
 
   constructor(session) { this.#session = session; }
 
   /** Returns the time of the next `turn`. */
   deadline() {
     if (this.#session.state !== "live") return Infinity;
-    return Math.min(this.#cycle ? Infinity : this.#nextPoll, this.#nextStatus, this.#questionsAsked || !this.#asks ? Infinity : this.#nextQuestions);
+    const questions = this.#questionsAsked || !this.#asks ? Infinity : this.#nextQuestions;
+    return Math.min(this.#cycle ? Infinity : this.#nextPoll, questions, ...this.#polls.map(({ next }) => next));
   }
 
   choose(now, id) {
@@ -470,9 +476,10 @@ export class Model {
       this.#questionsAsked = true;
       this.#session.request(now, `${VENDOR}list_questions`, { limit: 100 }).questions = new Map();
     }
-    if (now >= this.#nextStatus) {
-      this.#nextStatus = Infinity;
-      this.#session.request(now, `${VENDOR}read_status`, {}).status = true;
+    for (const poll of this.#polls) {
+      if (now < poll.next) continue;
+      poll.next = Infinity;
+      this.#session.request(now, poll.type, poll.payload).poll = poll;
     }
     if (watching && this.#session.has("subscribe")) this.#watch(now);
   }
@@ -482,8 +489,10 @@ export class Model {
     this.lists = this.#session.has("list_jobs");
     this.#nextPoll = this.#nextQuestions = now;
     if (!anew) return;
-    this.status = null;
-    this.#nextStatus = this.#session.has(`${VENDOR}status`) ? now : Infinity;
+    for (const poll of this.#polls) {
+      poll.take(null);
+      poll.next = this.#session.has(poll.feature) ? now : Infinity;
+    }
     // Another session has no subscriptions, and may be one of a runtime without the jobs of before.
     this.#generation += 1;
     this.#newest = 0;
@@ -650,9 +659,9 @@ export class Model {
   #reply(now, { request, payload }) {
     if (request.list) return this.#listed(now, request, payload);
     if (request.questions) return this.#questionsListed(now, request, payload);
-    if (request.status) {
-      this.status = payload;
-      this.#nextStatus = now + STATUS_POLL;
+    if (request.poll) {
+      request.poll.take(payload);
+      request.poll.next = now + STATUS_POLL;
     }
     if (request.question) {
       this.questions.delete(request.question);
@@ -690,10 +699,10 @@ export class Model {
       this.#questionsAsked = false;
       this.#asks = error.code !== "INVALID_REQUEST";
       this.#nextQuestions = now + 15_000;
-    } else if (request.status) {
-      // Those who are not operators see nothing of it.
-      this.status = null;
-      if (!["PERMISSION_DENIED", "INVALID_REQUEST"].includes(error.code)) this.#nextStatus = now + 15_000;
+    } else if (request.poll) {
+      // The state of the runtime is for operators alone.
+      request.poll.take(null);
+      if (!["PERMISSION_DENIED", "INVALID_REQUEST"].includes(error.code)) request.poll.next = now + 15_000;
     } else if (request.question) {
       const question = this.questions.get(request.question);
       if (question) Object.assign(question, { sending: false, error: message });
@@ -1089,6 +1098,7 @@ class Grid {
     node.meter.hidden = part.fraction === null;
     if (part.fraction !== null) node.bar.style.width = `${100 * part.fraction}%`;
     say(node.progress, part.text);
+    mark(node.progress, "title", visible(part.text));
     say(node.cost, costs(job).map((cost) => cost.short).join(", "));
     say(node.age, duration(now - job.created));
     mark(node.age, "title", `since its submission${job.ended ? `; it took ${duration(job.ended - job.created)}` : ""}`);
@@ -1334,6 +1344,7 @@ class Detail {
 }
 
 const ROWS = 400;
+const SESSIONS = 100;
 
 function kindOf(kind) {
   if (kind.startsWith("tool_")) return "tools";
@@ -1444,7 +1455,7 @@ class Questions {
     }
     fields.append(make("details", { className: "note" }, make("summary", { textContent: "Add a note" }), note));
     if (fallback !== undefined) who.append(" \u00b7 without an answer it is ", foreign(cut(shown(fallback), 80, 1).text));
-    if (!mine) form.append(make("p", { className: "empty", textContent: "You may see this question, and not answer it." }));
+    if (!mine) form.append(make("p", { className: "empty", textContent: "You may read this question but not answer it. Connect with the token of a principal that may, such as an approver of the runtime." }));
     return { item: make("li", {}, make("div", { className: "asker" }, who, open), text, form), form, error, due };
   }
 }
@@ -1604,6 +1615,28 @@ function drawStatus({ status }) {
     ...list(status.pools).map((row) => ["Pool", pool(object(row))]), ["More pools", number(status.pools_left_out)], ["More shards", number(status.shards_left_out)],
     ...list(status.shards).map((row, at) => [`Shard ${at + 1}`, said([number(object(row.sessions).live), "% open sessions"], [number(object(row.jobs).running), "% jobs running"])]),
   ]);
+}
+
+/** Shows the sessions: first those with a connection, then those with jobs. */
+function drawSessions({ sessions, welcome }) {
+  $("sessions").hidden = !sessions;
+  if (!sessions) return;
+  const all = list(sessions.sessions).map(object);
+  const rank = ({ state, jobs }) => (state === "live" ? 2 : 0) + (jobs > 0 ? 1 : 0);
+  const rows = all.sort((a, b) => rank(b) - rank(a)).slice(0, SESSIONS);
+  const more = Boolean(clean(sessions.next_cursor));
+  say($("sessions-count"), `${more ? "more than " : ""}${count(all.length)}`);
+  say($("sessions-more"), more || rows.length < all.length ? `${count(rows.length)} sessions are shown.` : "");
+  const box = $("session-rows");
+  while (box.children.length > rows.length) box.lastChild.remove();
+  rows.forEach(({ session_id: id, principal, state, jobs, last_event_seq: last, resumable_until: until }, at) => {
+    const row = box.children[at] ?? box.appendChild(make("tr", {}, make("th", { scope: "row", className: "id" }), ...["", "", "right", "right", ""].map((className) => make("td", { className, dir: "auto" }))));
+    const words = { live: "open", detached: "disconnected", closed: "closed" };
+    const time = Date.parse(until);
+    const cells = [clean(id), clean(principal), `${words[state] ?? clean(state)}${id === welcome.session_id ? " (this page)" : ""}`,
+      count(Number(jobs) || 0), count(Number(last) || 0), time ? clock(time) : ""];
+    cells.forEach((text, cell) => say(row.children[cell], text));
+  });
 }
 
 // ---- 6. Page ---------------------------------------------------------------------------------------------------------
@@ -1796,6 +1829,7 @@ class Page {
       drawCharts(model, now);
       drawSession(session, model, this.#url);
       drawStatus(model);
+      drawSessions(model);
     }
     const notice = $("notice");
     if (!model.lists) {

@@ -36,6 +36,35 @@ fn an_operator_sees_the_size_of_the_journal_and_it_is_kept_up_to_date() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
+/// Operators see all sessions, and others their own.
+#[test]
+fn the_sessions_are_listed_with_their_jobs() {
+    let site = Site::start(&[]);
+    let job = site.submit(&["slow", "--input", r#"{"ticks":100000}"#]);
+    let (own, ops) = (site.browse("tok-me"), site.browse("tok-ops"));
+    for (browser, principals) in [(&own, "me,me"), (&ops, "me,me,ops")] {
+        browser.until("!$('#sessions').hidden");
+        browser.until(&format!("all('#session-rows td:nth-child(2)').sort().join() === '{principals}'"));
+        browser
+            .until("all('#session-rows td:nth-child(3)').filter((state) => state === 'open (this page)').length === 1");
+    }
+    assert_eq!(ops.text("#sessions-count"), "3");
+    // The session that has submitted the job is closed, and can be resumed; the job names it.
+    let closed = "$$('#session-rows tr').map((row) => [...row.children].map((cell) => cell.textContent)).find((row) => row[2] === 'closed')";
+    ops.until(&format!(
+        "(([id, principal, , jobs, , until]) => principal === 'me' && jobs === '1' && /^\\d\\d:/.test(until))({closed})"
+    ));
+    ops.click(&super::row(&job));
+    ops.until(&format!("$('#facts').textContent.includes({closed}[0])"));
+    // A session that is lost is shown as such.
+    drop(own);
+    ops.until("all('#session-rows td:nth-child(3)').includes('disconnected')");
+    ops.resize(400, 900);
+    let wider = ops.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(wider, 0, "nothing is wider than the screen");
+    assert_eq!(ops.complaints(), Vec::<String>::new());
+}
+
 #[test]
 fn others_see_nothing_of_it_and_no_error() {
     let mut site = Site::start(&[]);

@@ -225,12 +225,14 @@ fn the_page_fits_wide_and_narrow_screens_in_light_and_dark() {
         assert_eq!(overflow, 0, "nothing is wider than a screen of {width}");
         browser.run("scrollTo(0, 0)");
         if let Some(folder) = &folder {
-            let name = format!("console-{width}-{}.png", if dark { "dark" } else { "light" });
-            browser.screenshot(&folder.join(name));
+            let name = format!("console-{width}-{}", if dark { "dark" } else { "light" });
+            browser.screenshot(&folder.join(format!("{name}.png")));
             if width == 1280 && !dark {
                 let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.github/console.png");
                 browser.screenshot(&readme);
             }
+            browser.run("scrollTo(0, document.body.scrollHeight)");
+            browser.screenshot(&folder.join(format!("{name}-end.png")));
         }
         assert_eq!(browser.complaints(), Vec::<String>::new());
     }
