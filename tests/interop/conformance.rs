@@ -13,13 +13,25 @@ use std::time::Duration;
 use nuncio_tests::peers::{Server, binary, example, python, run_to_end, wanted};
 use serde_json::Value;
 
-/// The rule that needs a runtime of its own, because its window for resumes is short.
-const WINDOW: &str = "§6.3/window-expired";
+/// The rules that need a runtime of their own: one whose window for resumes is short, and that allows few sessions.
+const SHORT: [&str; 2] = ["§6.3/window-expired", "§14/session-cap"];
 
+/// The limits that the runtimes have, where they have such a setting.
+const SESSIONS: &str = "8";
+const RESULT: &str = "4194304";
+
+/// Starts our agents with a driver.
 fn ours(driver: &str, flags: &[&str]) -> Server {
     let mut command = Command::new(example("interop_agents"));
     let shards = if driver == "tokio" { "4" } else { "1" };
     command.args(["--port", "0", "--driver", driver, "--shards", shards]).args(flags);
+    Server::start(command)
+}
+
+/// Starts the same agents on the Python SDK.
+fn python_agents(flags: &[&str]) -> Server {
+    let mut command = Command::new(python());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/py/python_runtime.py")).args(["--port", "0"]).args(flags);
     Server::start(command)
 }
 
@@ -33,6 +45,19 @@ fn rows(server: &Server, arguments: &[&str]) -> Vec<Value> {
     let rows: Vec<Value> = lines.filter(|line| line["type"] == "rule").collect();
     assert!(!rows.is_empty(), "{}", outcome.stderr);
     rows
+}
+
+/// Judges a runtime, and another one by the rules that need one; returns the rows of all rules.
+fn all_rows(server: &Server, short: &Server, timeout: &str) -> Vec<Value> {
+    let mut all = rows(server, &["--timeout", timeout, "--result-limit", "4 MiB"]);
+    let only = SHORT.iter().flat_map(|rule| ["--only", rule]);
+    let flags: Vec<&str> = only.chain(["--timeout", timeout, "--session-limit", SESSIONS]).collect();
+    for row in rows(short, &flags) {
+        let is_same = |other: &Value| other["section"] == row["section"] && other["name"] == row["name"];
+        let place = all.iter().position(is_same).unwrap();
+        all[place] = row;
+    }
+    all
 }
 
 /// The rules that are not passed, one a line: their names, and how they ended.
@@ -75,12 +100,9 @@ fn is_in_readme(column: &str, rows: &[Value]) {
 }
 
 fn passes_every_rule(driver: &str) {
-    let server = ours(driver, &["--heartbeat", "1", "--creds"]);
-    let mut judged = rows(&server, &["--timeout", "20s"]);
-    let short = ours(driver, &["--resume-window", "1"]);
-    let window = rows(&short, &["--timeout", "20s", "--only", WINDOW]).remove(0);
-    let place = judged.iter().position(|row| row["name"] == window["name"]).unwrap();
-    judged[place] = window;
+    let server = ours(driver, &["--heartbeat", "1", "--creds", "--result-limit", RESULT]);
+    let short = ours(driver, &["--resume-window", "1", "--session-limit", SESSIONS]);
+    let judged = all_rows(&server, &short, "20s");
     let failed: Vec<&Value> = judged.iter().filter(|row| row["outcome"] != "passed").collect();
     assert!(failed.is_empty(), "{failed:#?}");
     is_in_readme("Nuncio", &judged);
@@ -101,12 +123,17 @@ fn the_python_runtime_passes_what_is_listed() {
     if !wanted("the_python_runtime_passes_what_is_listed") {
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/py/python_runtime.py");
-    let mut command = Command::new(python());
-    command.arg(script).args(["--port", "0", "--heartbeat", "1", "--creds"]);
-    let judged = rows(&Server::start(command), &["--timeout", "5s"]);
+    let server = python_agents(&["--heartbeat", "1", "--creds"]);
+    let judged = all_rows(&server, &python_agents(&["--resume-window", "1"]), "5s");
     assert_eq!(not_passed(&judged), include_str!("py/conformance.txt"), "{judged:#?}");
     is_in_readme("Python 1.1.3", &judged);
+}
+
+#[test]
+fn no_credential_is_shown_to_others_even_where_they_may_watch() {
+    let server = ours("tokio", &["--creds", "--open-policy"]);
+    let judged = rows(&server, &["--timeout", "20s", "--only", "§7.6/no-credentials-for-others"]);
+    assert_eq!(not_passed(&judged), "", "{judged:#?}");
 }
 
 #[test]
@@ -127,5 +154,5 @@ fn our_client_on_smol_breaks_no_rule() {
     let mut text = String::new();
     judging.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert!(judging.wait().unwrap().success(), "{text}");
-    assert!(text.ends_with("20 passed, 0 failed, 0 not offered\n"), "{text}");
+    assert!(text.ends_with("22 passed, 0 failed, 0 not offered\n"), "{text}");
 }

@@ -70,8 +70,10 @@ async def chunks(i, ctx):
     await s.close(summary=f"{len(cs)} chunks")
 
 async def bigchunk(i, ctx):
+    i = i or {}
     s = ctx.stream_result()
-    await s.write("x" * (i or {}).get("chunk_bytes", 1048577))
+    for _ in range(i.get("chunks", 1)):
+        await s.write("x" * i.get("chunk_bytes", 1048577))
     await s.close()
 
 async def rawchunks(i, ctx):

@@ -3,7 +3,8 @@
 //     node typescript_runtime.mjs PATH_OF_SDK/packages/sdk/dist/index.js
 //
 // The SDK is not on npm. In a clone of agentruntimecontrolprotocol/typescript-sdk, `pnpm install && pnpm build` makes that file.
-// Heartbeats are sent every second, so that the rules about them are judged.
+// The interval of heartbeats and the window for resumes are short, so that the rules about them are judged. A session may
+// keep more than 256 MiB, the SDK's own limit for a streamed result: `--result-limit 256MiB`.
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 const { ARCPServer, StaticBearerVerifier, startWebSocketServer, validateLeaseOp, ARCPError, EventLog } = await import(pathToFileURL(resolve(process.argv[2])).href);
@@ -12,7 +13,8 @@ const names = ["echo","slow","stubborn","progress","chunks","bigchunk","rawchunk
 const server = new ARCPServer({
   runtime: { name: "ts-peer", version: "2.0.0" },
   capabilities: { encodings: ["json"], agents: [...names.map((name) => ({ name, versions: [] })), { name: "ver", versions: ["1.0.0", "2.0.0"], default: "2.0.0" }] },
-  bearer, eventLog: new EventLog(), heartbeatIntervalSeconds: 1, resumeWindowSeconds: 600,
+  bearer, eventLog: new EventLog(), heartbeatIntervalSeconds: 1, resumeWindowSeconds: 5,
+  caps: { maxBufferedEvents: 1_000_000, maxBufferedBytes: 1 << 30 },
 });
 const sleep = (ms, signal) => new Promise((res, rej) => {
   const t = setTimeout(res, ms);
@@ -30,7 +32,10 @@ const agents = {
     const last = cs.at(-1);
     await s.finalize(last.data, { encoding: last.encoding, summary: `${cs.length} chunks` });
   },
-  bigchunk: async (i, ctx) => { await ctx.resultChunk({ result_id: "res_big", chunk_seq: 0, data: "x".repeat(i?.chunk_bytes ?? 1048577), encoding: "utf8", more: false }); },
+  bigchunk: async (i, ctx) => {
+    const { chunk_bytes = 1048577, chunks = 1 } = i ?? {};
+    for (let k = 0; k < chunks; k++) await ctx.resultChunk({ result_id: "res_big", chunk_seq: k, data: "x".repeat(chunk_bytes), encoding: "utf8", more: k + 1 < chunks });
+  },
   rawchunks: async (i, ctx) => { for (const b of i.bodies) await ctx.resultChunk(b); return i.inline; },
   ops: async (i, ctx) => {
     const out = []; let n = 0;

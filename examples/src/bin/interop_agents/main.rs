@@ -40,6 +40,12 @@ struct Options {
     /// Unacknowledged events above which a client receives a back-pressure warning
     #[arg(long, value_name = "EVENTS")]
     back_pressure: Option<u64>,
+    /// Sessions that a principal may have at once
+    #[arg(long, value_name = "COUNT")]
+    session_limit: Option<usize>,
+    /// Bytes that a streamed result may have
+    #[arg(long, value_name = "BYTES")]
+    result_limit: Option<u64>,
     /// Issue a credential for leases that name model.use
     #[arg(long)]
     creds: bool,
@@ -94,6 +100,12 @@ impl Options {
         }
         if let Some(events) = self.back_pressure {
             config.limits.back_pressure = events;
+        }
+        if let Some(sessions) = self.session_limit {
+            config.limits.sessions_per_principal = sessions;
+        }
+        if let Some(bytes) = self.result_limit {
+            config.limits.result_bytes = bytes;
         }
         config
     }

@@ -27,7 +27,7 @@ pub(super) struct Agents {
     /// Streams `chunks` as its result
     #[arg(long = "chunks-agent", value_name = "NAME", default_value = "chunks")]
     pub(super) chunks: String,
-    /// Emits one chunk that is too large
+    /// Streams `chunks` chunks (1 by default) of `chunk_bytes` bytes each
     #[arg(long = "bigchunk-agent", value_name = "NAME", default_value = "bigchunk")]
     pub(super) bigchunk: String,
     /// Emits `bodies` as chunks, and returns `inline`

@@ -25,6 +25,16 @@ pub(super) fn code(frame: &Value) -> &str {
     text(frame, "/payload/code")
 }
 
+/// Returns the type of a frame, and its error code if it has one: `job.error TIMEOUT`.
+pub(super) fn named(frame: &Value) -> String {
+    format!("{} {}", kind(frame), code(frame)).trim_end().to_owned()
+}
+
+/// Returns a JSON pointer as people write it: `payload.runtime.name`.
+pub(super) fn dotted(pointer: &str) -> String {
+    pointer.trim_start_matches('/').replace('/', ".")
+}
+
 pub(super) fn seq(frame: &Value) -> Option<u64> {
     frame["event_seq"].as_u64()
 }
@@ -69,7 +79,7 @@ pub(super) const CODES: [&str; 15] = [
 mod tests {
     use serde_json::json;
 
-    use super::{gap, job_of};
+    use super::{dotted, gap, job_of, named};
 
     #[test]
     fn gaps_and_repetitions_are_found() {
@@ -79,6 +89,13 @@ mod tests {
         assert_eq!(gap(&frames(&[1, 2, 2]), 1), Some((3, 2)));
         assert_eq!(gap(&frames(&[5, 6]), 5), None);
         assert_eq!(gap(&[json!({"type": "session.pong"})], 1), None, "what has no number does not count");
+    }
+
+    #[test]
+    fn frames_and_members_are_named_for_people() {
+        assert_eq!(named(&json!({"type": "job.error", "payload": {"code": "TIMEOUT"}})), "job.error TIMEOUT");
+        assert_eq!(named(&json!({"type": "job.result", "payload": {}})), "job.result");
+        assert_eq!(dotted("/payload/runtime/name"), "payload.runtime.name");
     }
 
     #[test]

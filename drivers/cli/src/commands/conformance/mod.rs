@@ -8,6 +8,8 @@
 //!
 //! A new rule for runtimes is a line in `rules!` of a file in `runtime/` and a function of the same name. The rows of a
 //! report are in the order of the specification's sections, whichever file a rule is in.
+//!
+//! `core/CONFORMANCE.md` names the rules that judge each MUST and SHOULD, and a test of the repository compares it with them.
 
 mod agents;
 mod client;

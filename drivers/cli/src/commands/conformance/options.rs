@@ -1,8 +1,10 @@
 //! The options of `nuncio conformance`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::Args;
 use nuncio_tokio::arcp::Secret;
 
@@ -10,6 +12,7 @@ use super::agents::Agents;
 use super::report::Format;
 use crate::connection::raw::{TokenOptions, secret};
 use crate::connection::tls::TlsOptions;
+use crate::size;
 use crate::time::positive_duration;
 
 const AFTER_HELP: &str = "\
@@ -19,21 +22,24 @@ Examples:
   nuncio conformance --serve 127.0.0.1:7778
 
 Each rule of the specification has a row: pass, FAIL, or not offered. A rule is
-not offered if the runtime lacks its feature or its agent. A failure shows the
-rule, what was found, and the last frames, without secrets. MUST and SHOULD are
-the key words of the specification. A rule that it states without a key word is
-marked \"described\".
+not offered if the runtime lacks its feature or its agent, or if a flag that it
+needs is not given. A failure shows the rule, what was found, and the last
+frames, without secrets. MUST and SHOULD are the key words of the specification.
+A rule that it states without a key word is marked \"described\".
 
 By default, the agents are those of the example interop_agents. In Nuncio's
 source, this command serves them on ws://127.0.0.1:7801/arcp, with the tokens
 tok-alice and tok-bob:
 
   cargo run --release -p nuncio-examples --bin interop_agents -- \\
-      --heartbeat 1 --resume-window 5 --creds
+      --heartbeat 1 --resume-window 5 --creds \\
+      --session-limit 200 --result-limit 4194304
 
 Flags name other agents. The rules about heartbeats and about the end of the
-resume window are judged only if the runtime's interval of heartbeats and its
-resume window are shorter than --timeout.
+resume window are judged only if twice the runtime's interval of heartbeats, and
+its resume window, are no longer than --timeout. The rules about the number of
+sessions and the size of a streamed result are judged only if --session-limit
+and --result-limit say what the runtime's limits are.
 
 Exit codes:
   0    no rule is broken
@@ -69,6 +75,14 @@ pub(crate) struct Options {
     /// Bearer token of another principal, for the rules about what it may not see
     #[arg(long, value_name = "TOKEN", value_parser = secret, help_heading = "Connection")]
     pub(super) other_token: Option<Secret>,
+    /// How many sessions the runtime lets a principal have at once. The rule about this limit opens one more than that.
+    /// Without the flag it is not judged
+    #[arg(long, value_name = "COUNT", conflicts_with = "serve", help_heading = "Limits of the runtime")]
+    pub(super) session_limit: Option<NonZeroUsize>,
+    /// How large a streamed result the runtime lets an agent send, such as `4 MiB`. The rules about this limit stream
+    /// more than that. Without the flag they are not judged
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with = "serve", help_heading = "Limits of the runtime")]
+    pub(super) result_limit: Option<ByteSize>,
     #[command(flatten)]
     pub(super) token: TokenOptions,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Judges a runtime by the rules, one after the other.
 
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 use nuncio_tokio::arcp::ClientOptions;
@@ -69,6 +70,8 @@ fn target(options: &Options) -> Result<Target, Error> {
         token: options.token.read()?,
         other_token: options.other_token.clone(),
         agents: options.agents.clone(),
+        session_limit: options.session_limit.map(NonZeroUsize::get),
+        result_limit: options.result_limit.map(|size| usize::try_from(size.as_u64()).unwrap_or(usize::MAX)),
         patience: options.timeout,
         run: format!("{:016x}", u64::from_ne_bytes(seed)),
     })

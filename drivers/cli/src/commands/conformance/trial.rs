@@ -36,6 +36,10 @@ pub(super) struct Target {
     /// A token of another principal.
     pub(super) other_token: Option<Secret>,
     pub(super) agents: Agents,
+    /// The number of sessions that a principal may have at once.
+    pub(super) session_limit: Option<usize>,
+    /// The size in bytes of the longest streamed result.
+    pub(super) result_limit: Option<usize>,
     /// How long to wait for a frame.
     pub(super) patience: Duration,
     /// A text that no earlier run has used, for idempotency keys.

@@ -1,7 +1,9 @@
 //! Faults of a runtime, each with the rule that finds it.
 
+use std::process::Command;
 use std::thread;
 
+use nuncio_tests::peers::{Server, example};
 use serde_json::{Value, json};
 
 use super::faulty::{Fault, Faulty};
@@ -24,7 +26,17 @@ fn changed(kind: &str, mut frame: Value, change: impl FnOnce(&mut Value)) -> Vec
     vec![frame]
 }
 
-const FAULTS: [(&str, Fault); 22] = [
+/// The answer to a submit that the runtime has refused, as if it had been accepted.
+fn accepted(frame: Value, member: &str, value: &Value) -> Vec<Value> {
+    changed("session.error", frame, |frame| {
+        frame["type"] = json!("job.accepted");
+        frame["payload"]["job_id"] = json!("job_that_was_refused");
+        frame["payload"][member] = value.clone();
+    })
+}
+
+/// Faults of a runtime without credentials.
+const FAULTS: [(&str, Fault); 25] = [
     ("§5/envelopes", |_, frame| changed("job.event", frame, |frame| frame["id"] = json!(null))),
     ("§6.1/bad-token", |_, frame| {
         changed("session.error", frame, |frame| frame["payload"]["code"] = json!("INTERNAL_ERROR"))
@@ -44,6 +56,11 @@ const FAULTS: [(&str, Fault); 22] = [
         event["payload"] = json!({"kind": "progress", "ts": "2026-01-01T00:00:00Z", "body": {"current": 1}});
         vec![frame, event]
     }),
+    ("§6.2/no-expiry-unnegotiated", |_, frame| {
+        accepted(frame, "lease_constraints", &json!({"expires_at": "2099-01-01T00:00:00Z"}))
+    }),
+    ("§6.2/no-budget-unnegotiated", |_, frame| accepted(frame, "budget", &json!({"USD": 1}))),
+    ("§6.2/no-models-unnegotiated", |_, frame| accepted(frame, "lease", &json!({"model.use": ["tier-fast/*"]}))),
     ("§6.3/token-rotates", |_, frame| {
         changed("session.welcome", frame, |frame| frame["payload"]["resume_token"] = json!("rt_the_same_again"))
     }),
@@ -133,12 +150,56 @@ const FAULTS: [(&str, Fault); 22] = [
     }),
 ];
 
-#[test]
-fn each_planted_fault_is_found_by_its_rule() {
-    let server = serve();
+/// Faults of a runtime whose jobs get credentials, and whose jobs anybody may watch.
+const FAULTS_OF_AGENTS: [(&str, Fault); 8] = [
+    ("§6.2/no-versions-unnegotiated", |_, frame| {
+        changed("job.accepted", frame, |frame| frame["payload"]["agent"] = json!("ver@2.0.0"))
+    }),
+    ("§6.2/no-credentials-unnegotiated", |_, frame| {
+        changed("job.accepted", frame, |frame| frame["payload"]["credentials"] = json!([{"id": "cred_1"}]))
+    }),
+    ("§7.6/credentials-of-the-submitter", |_, frame| {
+        changed("job.subscribed", frame, |frame| frame["payload"]["credentials"] = json!([]))
+    }),
+    // The agents' runtime makes the value of the job's id.
+    ("§7.6/no-credentials-for-others", |_, frame| {
+        changed("job.subscribed", frame, |frame| {
+            let value = format!("sk-virt-{}", frame["payload"]["job_id"].as_str().unwrap());
+            frame["payload"]["credentials"] = json!([{"id": "cred_1", "value": value}]);
+        })
+    }),
+    ("§9.8.2/with-accepted", |_, frame| {
+        changed("job.accepted", frame, |frame| frame["payload"]["credentials"] = json!([]))
+    }),
+    ("§14/expiry-grace", |_, frame| {
+        changed("job.result", frame, |frame| {
+            frame["type"] = json!("job.error");
+            frame["payload"] = json!({"final_status": "error", "code": "LEASE_EXPIRED"});
+        })
+    }),
+    ("§14/chunk-cap", |_, frame| {
+        let mut event = frame.clone();
+        event["type"] = json!("job.event");
+        let body = json!({"result_id": "r", "chunk_seq": 0, "data": "x".repeat((1 << 20) + 1), "encoding": "utf8"});
+        event["payload"] = json!({"kind": "result_chunk", "body": body});
+        if is(&frame, "job.error") { vec![event, frame] } else { vec![frame] }
+    }),
+    ("§14/beyond-cap", |_, frame| {
+        changed("job.error", frame, |frame| frame["payload"]["code"] = json!("INVALID_REQUEST"))
+    }),
+];
+
+/// Starts the agents of the interop tests.
+fn serve_agents(flags: &[&str]) -> Server {
+    let mut command = Command::new(example("interop_agents"));
+    command.args(["--port", "0", "--creds"]).args(flags);
+    Server::start(command)
+}
+
+/// Requires that each fault breaks its rule.
+fn are_found(url: &str, table: &[(&'static str, Fault)]) {
     thread::scope(|scope| {
-        for (rule, fault) in FAULTS {
-            let url = &server.url;
+        for (rule, fault) in table.iter().copied() {
             scope.spawn(move || {
                 let faulty = Faulty::start(url, fault);
                 let output = judge(&faulty.url, &["--only", rule, "--timeout", "4s"]);
@@ -151,12 +212,41 @@ fn each_planted_fault_is_found_by_its_rule() {
     });
 }
 
-#[test]
-fn the_proxy_alone_breaks_no_rule() {
-    let server = serve();
-    let faulty = Faulty::start(&server.url, |_, frame| vec![frame]);
-    let rules: Vec<&str> = FAULTS.iter().flat_map(|(rule, _)| ["--only", rule]).collect();
+/// Requires that the rules of the faults are passed behind the proxy.
+fn are_passed(url: &str, table: &[(&str, Fault)]) {
+    let faulty = Faulty::start(url, |_, frame| vec![frame]);
+    let rules: Vec<&str> = table.iter().flat_map(|(rule, _)| ["--only", rule]).collect();
     let output = judge(&faulty.url, &[&["--timeout", "20s"][..], &rules].concat());
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains("0 failed, 0 not offered"), "{}", stdout(&output));
+}
+
+#[test]
+fn each_planted_fault_is_found_by_its_rule() {
+    are_found(&serve().url, &FAULTS);
+}
+
+#[test]
+fn each_planted_fault_of_the_agents_is_found_by_its_rule() {
+    are_found(serve_agents(&["--open-policy"]).url(), &FAULTS_OF_AGENTS);
+}
+
+#[test]
+fn the_proxy_alone_breaks_no_rule() {
+    are_passed(&serve().url, &FAULTS);
+    are_passed(serve_agents(&["--open-policy"]).url(), &FAULTS_OF_AGENTS);
+}
+
+#[test]
+fn limits_are_judged_by_those_that_are_given() {
+    let caps = ["--only", "§14/session-cap", "--only", "§14/result-cap", "--timeout", "20s"];
+    let limits = ["--session-limit", "3", "--result-limit", "100 KiB"];
+    let (without, with) = (serve_agents(&[]), serve_agents(&["--session-limit", "3", "--result-limit", "102400"]));
+    let judged = |server: &Server, flags: &[&str]| {
+        let output = judge(server.url(), &[&caps, flags].concat());
+        stdout(&output).lines().last().unwrap().to_owned()
+    };
+    assert_eq!(judged(&without, &[]), "2 rules: 0 passed, 0 failed, 2 not offered");
+    assert_eq!(judged(&without, &limits), "2 rules: 0 passed, 2 failed, 0 not offered");
+    assert_eq!(judged(&with, &limits), "2 rules: 2 passed, 0 failed, 0 not offered");
 }

@@ -86,18 +86,23 @@ async fn written(ctx: &JobContext, chunks: &[Piece], finalize: bool) -> Result<(
 #[serde(default)]
 pub(super) struct BigChunk {
     chunk_bytes: usize,
+    chunks: u64,
 }
 
 impl Default for BigChunk {
     fn default() -> BigChunk {
-        BigChunk { chunk_bytes: 1_048_577 }
+        BigChunk { chunk_bytes: 1_048_577, chunks: 1 }
     }
 }
 
 pub(super) async fn bigchunk(input: Option<BigChunk>, ctx: JobContext) -> Result<Output, Failure> {
-    let data = "x".repeat(input.unwrap_or_default().chunk_bytes);
-    let body = json!({"result_id": "res_big", "chunk_seq": 0, "data": data, "encoding": "utf8", "more": false});
-    ctx.event("result_chunk", &body).await?;
+    let BigChunk { chunk_bytes, chunks } = input.unwrap_or_default();
+    let data = "x".repeat(chunk_bytes);
+    for seq in 0..chunks {
+        let more = seq + 1 < chunks;
+        let body = json!({"result_id": "res_big", "chunk_seq": seq, "data": data, "encoding": "utf8", "more": more});
+        ctx.event("result_chunk", &body).await?;
+    }
     Ok(Output::Streamed { summary: None })
 }
 

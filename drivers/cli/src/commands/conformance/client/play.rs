@@ -16,11 +16,13 @@ use crate::commands::conformance::wire::{Arrival, Log, Wire};
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 /// Events that are sent at once.
 pub(super) const BURST: usize = 40;
-/// The value of the credential that a job gets.
-pub(super) const CREDENTIAL: &str = "sk-conformance-5f1c09aa";
+/// The values of the credentials that a job gets, the second one of a scheme that no client knows.
+pub(super) const CREDENTIALS: [&str; 2] = ["sk-conformance-5f1c09aa", "sk-conformance-77d20be4"];
 /// Features that are not acknowledged, and the messages that need them.
 pub(super) const LEFT_OUT: [(&str, &[&str]); 2] =
     [("list_jobs", &["session.list_jobs"]), ("subscribe", &["job.subscribe", "job.unsubscribe"])];
+/// How long the runtime sends no ping, so that the client has to send something by itself.
+pub(super) const QUIET: Duration = INTERVAL.saturating_mul(3);
 /// How long a client has to notice that an event is missing.
 const NOTICE: Duration = Duration::from_secs(4);
 const SESSION: &str = "sess_01M7XXZ4CNFRMANCE000000000";
@@ -33,6 +35,8 @@ enum Scene {
     Idle,
     /// The first events are sent; the connection is cut once they are read.
     Burst,
+    /// The events are read, and no pings are sent since then; the connection is cut once the client sends something.
+    Quiet(Instant),
     /// The connection was cut, and the client is to come back.
     Lost,
     /// An event was left out; the client has until then to notice.
@@ -121,10 +125,17 @@ impl Play {
             {
                 self.finish(wire).await;
             }
-            if last.elapsed() >= self.patience && !matches!(self.scene, Scene::Gap(_)) {
+            if let Scene::Quiet(since) = self.scene
+                && since.elapsed() >= QUIET
+            {
+                return self.cut(Some(false));
+            }
+            if last.elapsed() >= self.patience && !matches!(self.scene, Scene::Gap(_) | Scene::Quiet(_)) {
                 return Leave::Over;
             }
             match wire.arrival(Duration::from_millis(250)).await {
+                // The client sees that the runtime lives.
+                Arrival::Silence if matches!(self.scene, Scene::Quiet(_)) => self.note(wire).await,
                 Arrival::Silence if pinged.elapsed() >= INTERVAL => {
                     self.ping(wire, "idle").await;
                     pinged = Instant::now();
@@ -144,15 +155,33 @@ impl Play {
                     if matches!(kind(&frame), "session.close" | "session.bye") {
                         return self.closed(wire).await;
                     }
-                    let read = text(&frame, "/payload/ping_nonce").starts_with("read_");
-                    if self.scene == Scene::Burst && read {
-                        self.scene = Scene::Lost;
-                        self.recording.add(Moment::Cut);
-                        return Leave::Lost;
+                    let has_read = text(&frame, "/payload/ping_nonce").starts_with("read_");
+                    match self.scene {
+                        Scene::Burst if has_read && self.has("heartbeat") => self.scene = Scene::Quiet(Instant::now()),
+                        Scene::Burst if has_read => return self.cut(None),
+                        // What comes earlier may be due to the events.
+                        Scene::Quiet(since) if since.elapsed() >= INTERVAL / 2 && kind(&frame) != "session.pong" => {
+                            return self.cut(Some(true));
+                        }
+                        _ => {}
                     }
                 }
             }
         }
+    }
+
+    /// Breaks the connection. `has_spoken` says whether the client has sent something while the runtime sent no pings.
+    fn cut(&mut self, has_spoken: Option<bool>) -> Leave {
+        if let Some(has_spoken) = has_spoken {
+            self.recording.add(Moment::Quiet { has_spoken });
+        }
+        self.scene = Scene::Lost;
+        self.recording.add(Moment::Cut);
+        Leave::Lost
+    }
+
+    fn has(&self, feature: &str) -> bool {
+        self.features.iter().any(|name| name == feature)
     }
 
     /// Records what follows a close, until the client has ended the connection.
@@ -226,7 +255,7 @@ impl Play {
             },
             "x_conformance": "unknown",
         });
-        if self.features.iter().any(|name| name == "heartbeat") {
+        if self.has("heartbeat") {
             payload["heartbeat_interval_sec"] = INTERVAL.as_secs().into();
         }
         self.send(wire, "session.welcome", &payload).await;
@@ -249,7 +278,7 @@ impl Play {
                 self.scene = Scene::Gap(Instant::now() + NOTICE);
             }
             Scene::Gap(_) => self.finish(wire).await,
-            Scene::Idle | Scene::Burst | Scene::Done => {}
+            Scene::Idle | Scene::Burst | Scene::Quiet(_) | Scene::Done => {}
         }
     }
 
@@ -288,11 +317,12 @@ impl Play {
                 "accepted_at": crate::time::now().to_rfc3339(), "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
                 "x_conformance": {"unknown": 1},
             });
-            if self.features.iter().any(|name| name == "provisioned_credentials") {
-                payload["credentials"] = json!([{
-                    "id": "cred_01M7XXZ4CNFRMANCE000000000", "scheme": "bearer", "value": CREDENTIAL,
-                    "endpoint": "http://127.0.0.1:9/v1",
-                }]);
+            if self.has("provisioned_credentials") {
+                let [known, unknown] = CREDENTIALS;
+                payload["credentials"] = json!([
+                    credential("cred_01M7XXZ4CNFRMANCE000000001", "x-conformance", unknown),
+                    credential("cred_01M7XXZ4CNFRMANCE000000000", "bearer", known),
+                ]);
             }
             payload
         });
@@ -303,7 +333,8 @@ impl Play {
             return;
         }
         self.scene = Scene::Burst;
-        self.send(wire, "x-vendor.conformance.note", &json!({"anything": 1})).await;
+        self.ping(wire, "accepted").await;
+        self.note(wire).await;
         let mut events = vec![
             self.event("status", &json!({"phase": "running", "x_conformance": 1})),
             self.event("x-vendor.conformance.kind", &json!({"anything": [1, 2]})),
@@ -317,6 +348,11 @@ impl Play {
             self.send_frame(wire, event).await;
         }
         self.ping(wire, "read").await;
+    }
+
+    /// Sends a message that no client knows.
+    async fn note(&mut self, wire: &mut Wire) {
+        self.send(wire, "x-vendor.conformance.note", &json!({"anything": 1})).await;
     }
 
     /// Returns the next event of the job, which is kept for replays.
@@ -349,6 +385,10 @@ impl Play {
             self.scene = Scene::Done;
         }
     }
+}
+
+fn credential(id: &str, scheme: &str, value: &str) -> Value {
+    json!({"id": id, "scheme": scheme, "value": value, "endpoint": "http://127.0.0.1:9/v1"})
 }
 
 fn refusal(request: &str, code: &str, message: &str) -> Value {

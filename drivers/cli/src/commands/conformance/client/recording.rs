@@ -16,6 +16,8 @@ pub(super) enum Moment {
     Garbage,
     /// A frame was sent to the client.
     Sent(Value),
+    /// The runtime has sent no pings for some time; whether the client has sent something by itself.
+    Quiet { has_spoken: bool },
     /// The runtime has broken the connection, as a failing network does.
     Cut,
     /// The client, or the network, has ended the connection.
@@ -60,7 +62,7 @@ impl Recording {
                 Moment::Garbage => {
                     transcript.add(*connection, Direction::Received, "(a message that is no JSON object)");
                 }
-                Moment::Opened | Moment::Sent(_) | Moment::Received(_) => {}
+                Moment::Opened | Moment::Sent(_) | Moment::Received(_) | Moment::Quiet { .. } => {}
             }
         }
     }
@@ -113,14 +115,14 @@ impl Moment {
     pub(super) fn received(&self) -> Option<&Value> {
         match self {
             Moment::Received(frame) => Some(frame),
-            Moment::Opened | Moment::Garbage | Moment::Sent(_) | Moment::Cut | Moment::Ended => None,
+            _ => None,
         }
     }
 
     pub(super) fn sent(&self) -> Option<&Value> {
         match self {
             Moment::Sent(frame) => Some(frame),
-            Moment::Opened | Moment::Garbage | Moment::Received(_) | Moment::Cut | Moment::Ended => None,
+            _ => None,
         }
     }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::play::{BURST, CREDENTIAL, INTERVAL, LEFT_OUT};
+use super::play::{BURST, CREDENTIALS, INTERVAL, LEFT_OUT, QUIET};
 use super::recording::{Moment, Recording, resumed};
 use crate::commands::conformance::finding::{Judged, Level, broken, expect, not_offered};
-use crate::commands::conformance::frame::{kind, seq, text};
+use crate::commands::conformance::frame::{dotted, is_terminal, kind, seq, text};
 
 /// A rule for clients.
 pub(super) struct ClientRule {
@@ -41,11 +41,12 @@ client_rules! {
     Described "§6.1" bearer ["session.hello"], "The hello has a bearer token.";
     Described "§6.2" hello ["session.hello"], "The hello names the client, its version and its features.";
     Described "§6.2" waits_for_welcome ["session.", "job.submit"], "Nothing is sent between the hello and the welcome.";
-    Described "§6.2" session_id ["session.", "job.submit"], "Frames behind the welcome name its session, or none.";
+    Described "§6.2" session_id ["session.", "job.submit"], "Frames after the welcome name its session, or none.";
     Must "§6.2" negotiated ["session.welcome", "session.list_jobs", "job.subscribe", "job.unsubscribe"], "No feature is used that the welcome has not acknowledged.";
     Described "§6.3" newest_token ["session.hello", "session.resume", "session.welcome"], "A resume presents the newest token.";
     Described "§6.3" last_number ["session.hello", "session.resume", "job.event"], "A resume presents the number of the last event that was received.";
     Must "§6.4" pings ["session.ping", "session.pong"], "Every ping is answered with a pong that repeats its nonce, within one interval.";
+    Should "§6.4" idle ["session.ping", "session.pong", "session.ack", "x-"], "The client sends something at least once in an interval, even while it is idle.";
     Described "§6.5" acks ["session.ack"], "Acknowledgements do not go back, nor beyond what was received.";
     Should "§6.5" few_acks ["session.ack"], "Not every event of a burst is acknowledged by itself.";
     Described "§6.7" close ["session.close", "session.bye", "job.result"], "The client ends its session with session.close.";
@@ -53,6 +54,7 @@ client_rules! {
     Described "§7.1" submit ["job.submit"], "A submit names an agent, and its members have the types of the specification.";
     Should "§7.7" resumes ["session.hello", "session.resume", "session.welcome"], "After a lost connection the client resumes its session.";
     Should "§8.3" gap ["job.event", "session.hello"], "A missing event_seq makes the client resume.";
+    Must "§9.8.1" unknown_schemes ["job.accepted", "job.result", "session.ping", "session.pong", "session.close"], "A credential of an unknown scheme is ignored: the client goes on with the job.";
     Must "§14" credentials_stay ["job."], "The value of a credential is not sent back.";
 }
 
@@ -106,7 +108,7 @@ fn bearer(recording: &Recording) -> Judged {
 fn hello(recording: &Recording) -> Judged {
     let hello = first_hello(recording)?;
     for member in ["/payload/client/name", "/payload/client/version"] {
-        expect(!text(hello, member).is_empty(), || format!("{member} is missing"))?;
+        expect(!text(hello, member).is_empty(), || format!("{} is missing", dotted(member)))?;
     }
     let features = hello.pointer("/payload/capabilities/features").and_then(Value::as_array);
     expect(features.is_some_and(|names| names.iter().all(Value::is_string)), || {
@@ -201,6 +203,22 @@ fn pings(recording: &Recording) -> Judged {
     if judged > 0 { Ok(()) } else { not_offered("the client leaves before a pong is due") }
 }
 
+fn idle(recording: &Recording) -> Judged {
+    let spoken = recording.moments().find_map(|moment| match moment {
+        Moment::Quiet { has_spoken } => Some(*has_spoken),
+        _ => None,
+    });
+    match spoken {
+        Some(true) => Ok(()),
+        Some(false) => broken(format!(
+            "without pings of the runtime the client sends nothing for {} s; the interval is {} s",
+            QUIET.as_secs(),
+            INTERVAL.as_secs()
+        )),
+        None => not_offered("the client does not offer heartbeat, or does not read the events of a job"),
+    }
+}
+
 fn acks(recording: &Recording) -> Judged {
     let (mut sent, mut acked, mut any) = (0, 0, false);
     for moment in recording.moments() {
@@ -293,11 +311,29 @@ fn gap(recording: &Recording) -> Judged {
     expect(recording.connections() > 2, || "the client goes on as if nothing were missing".to_owned())
 }
 
-fn credentials_stay(recording: &Recording) -> Judged {
+/// Requires that the client was sent credentials.
+fn has_credentials(recording: &Recording) -> Judged {
     let shown = recording.sent_of("job.accepted").any(|frame| frame["payload"]["credentials"].is_array());
-    if !shown {
-        return not_offered("the client does not offer provisioned_credentials, or submits no job");
-    }
-    let echoed = recording.received().find(|frame| frame.to_string().contains(CREDENTIAL));
+    if shown { Ok(()) } else { not_offered("the client does not offer provisioned_credentials, or submits no job") }
+}
+
+fn unknown_schemes(recording: &Recording) -> Judged {
+    has_credentials(recording)?;
+    let answers = |frame: &Value| text(frame, "/payload/ping_nonce").starts_with("accepted_");
+    let is_alive = recording.received_of("session.pong").any(answers) || recording.connections() > 1;
+    expect(is_alive, || "the client is silent after a job.accepted with such a credential".to_owned())?;
+    let mut moments = recording.moments();
+    let is_close = |moment: &Moment| moment.is_received("session.close") || moment.is_received("session.bye");
+    let is_end = |moment: &Moment| moment.sent().is_some_and(is_terminal);
+    let first = moments.find(|moment| is_close(moment) || is_end(moment));
+    expect(!first.is_some_and(is_close), || "the client closes its session before the job has ended".to_owned())
+}
+
+fn credentials_stay(recording: &Recording) -> Judged {
+    has_credentials(recording)?;
+    let echoed = recording.received().find(|frame| {
+        let frame = frame.to_string();
+        CREDENTIALS.iter().any(|value| frame.contains(value))
+    });
     echoed.map_or(Ok(()), |frame| broken(format!("a {} contains it", kind(frame))))
 }

@@ -41,7 +41,7 @@ fn event(number: u64) -> Moment {
 
 /// A conversation without a mistake, over three connections.
 fn conversation() -> Vec<Moment> {
-    let credential = json!({"credentials": [{"value": super::play::CREDENTIAL}]});
+    let credential = json!({"credentials": [{"value": super::play::CREDENTIALS[0]}]});
     let mut moments = vec![
         Moment::Opened,
         hello("1", None),
@@ -50,12 +50,15 @@ fn conversation() -> Vec<Moment> {
         received("2", "session.pong", &json!({"ping_nonce": "a"})),
         received("3", "job.submit", &json!({"agent": "echo", "idempotency_key": "k"})),
         sent("job.accepted", &credential, None),
+        sent("session.ping", &json!({"nonce": "accepted_2"}), None),
+        received("9", "session.pong", &json!({"ping_nonce": "accepted_2"})),
     ];
     moments.extend((1..=4).map(event));
     moments.extend([
-        sent("session.ping", &json!({"nonce": "read_2"}), None),
+        sent("session.ping", &json!({"nonce": "read_3"}), None),
         received("4", "session.ack", &json!({"last_processed_seq": 4})),
-        received("5", "session.pong", &json!({"ping_nonce": "read_2"})),
+        received("5", "session.pong", &json!({"ping_nonce": "read_3"})),
+        Moment::Quiet { has_spoken: true },
         Moment::Cut,
         Moment::Opened,
         hello("6", Some(("rt_1", 4))),
@@ -123,7 +126,13 @@ fn each_mistake_is_found() {
     assert_eq!(replaced("8", received("8", "session.bye", &json!({}))), ["close"]);
     assert_eq!(changed("8", |moments, place| moments.insert(place, close())), ["ids", "nothing_after_close"]);
     assert_eq!(changed("3", |moments, place| moments.swap(place - 3, place)), ["waits_for_welcome"]);
-    let leaked = json!({"last_processed_seq": 4, "note": super::play::CREDENTIAL});
+    let quiet = changed("5", |moments, place| moments[place + 1] = Moment::Quiet { has_spoken: false });
+    assert_eq!(quiet, ["idle"]);
+    let hurried = changed("5", |moments, place| moments.insert(place, close()));
+    assert_eq!(hurried, ["ids", "nothing_after_close", "unknown_schemes"]);
+    let silent = changed("9", |moments, place| drop(moments.splice(place.., [Moment::Ended])));
+    assert_eq!(silent, ["unknown_members", "close", "unknown_schemes"]);
+    let leaked = json!({"last_processed_seq": 4, "note": super::play::CREDENTIALS[0]});
     assert_eq!(replaced("4", received("4", "session.ack", &leaked)), ["credentials_stay"]);
     let foreign = json!({"arcp": "1.1", "id": "4", "type": "session.ack", "session_id": "other", "payload": {"last_processed_seq": 4}});
     assert_eq!(replaced("4", Moment::Received(foreign)), ["session_id"]);

@@ -86,10 +86,7 @@ impl Report {
                 self.rows.iter().any(|row| row.level == Level::Described),
                 "described: the specification states the rule without MUST or SHOULD",
             ),
-            (
-                self.count(Outcome::NotOffered) > 0,
-                "not offered: the rule is not judged, because the peer lacks what it is about",
-            ),
+            (self.count(Outcome::NotOffered) > 0, "not offered: the rule is not judged, for the reason beside it"),
         ];
         words.into_iter().filter(|(occurs, _)| *occurs).map(|(_, line)| line.to_owned()).collect()
     }

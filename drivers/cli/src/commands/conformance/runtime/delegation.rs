@@ -1,8 +1,8 @@
-//! §9.4, §9.8 and §10: delegation, and credentials.
+//! §9.4 and §10: delegation.
 
 use serde_json::{Value, json};
 
-use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
+use crate::commands::conformance::finding::{Judged, expect, not_offered};
 use crate::commands::conformance::frame::{is_event, job_of, seq, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Job, Session};
@@ -13,15 +13,11 @@ rules! {
     Must "§10" trace_is_forwarded: "A delegated job has the trace of its parent.";
     Must "§10" not_covered: "A delegation that agent.delegate does not cover is refused.";
     Must "§9.4" subset: "A lease that is wider than that of its parent is LEASE_SUBSET_VIOLATION.";
-    Must "§9.4" subset_of_patterns: "A pattern that matches more than the parent's is wider: /data/** is no part of /data/*.";
+    Must "§9.4" subset_of_patterns: "A pattern that matches more than the parent's is wider: /data/** is no subset of /data/*.";
     Must "§9.4" budget: "A budget above what remains of the parent's is LEASE_SUBSET_VIOLATION.";
     Must "§9.4" spent_budget: "What the parent has spent does not remain.";
     Must "§9.4" expiry: "An expiry later than the parent's is LEASE_SUBSET_VIOLATION.";
     Must "§9.4" models: "A model that the parent may not use is LEASE_SUBSET_VIOLATION.";
-    Must "§9.8.1" credential: "A credential has id, scheme, value and endpoint.";
-    Must "§9.8.2" one_job: "No two jobs get the same value.";
-    Must "§9.8.2" rotation: "A rotation is a status event credential_rotated with the id and the new value.";
-    Must "§14" not_listed: "No list of another principal shows the value of a credential.";
 }
 
 /// Runs a parent that delegates once; returns the session, the parent and the error of the delegation, if it was refused.
@@ -133,61 +129,4 @@ async fn models(trial: &Trial<'_>) -> Judged {
     trial.session().await?.needs("model.use")?;
     let more = json!({"lease_request": {"model.use": ["tier-slow/*"]}});
     refused(trial, &parent(&json!({"model.use": ["tier-fast/*"]})), &more, "LEASE_SUBSET_VIOLATION").await
-}
-
-/// A submit whose lease names models, which makes runtimes issue a credential.
-fn with_models(input: &Value) -> Value {
-    json!({"input": input, "lease_request": {"model.use": ["tier-fast/*"], "cost.budget": ["USD:1.00"]}})
-}
-
-/// Opens a session with credentials, and a job that has some.
-async fn issued<'a>(trial: &Trial<'a>, agent: &str, input: &Value) -> Judged<(Session<'a>, Job, Vec<Value>)> {
-    let mut session = trial.session().await?;
-    session.needs("provisioned_credentials")?;
-    let job = session.submit_with(agent, &with_models(input)).await?;
-    let credentials = job.accepted["payload"]["credentials"].as_array().cloned().unwrap_or_default();
-    if credentials.is_empty() {
-        return not_offered("the runtime issues no credential for a lease with model.use");
-    }
-    Ok((session, job, credentials))
-}
-
-async fn credential(trial: &Trial<'_>) -> Judged {
-    let (_, _, credentials) = issued(trial, &trial.agents().echo, &json!(1)).await?;
-    for credential in &credentials {
-        for member in ["/id", "/scheme", "/value", "/endpoint"] {
-            expect(!text(credential, member).is_empty(), || format!("a credential has no {}", &member[1..]))?;
-        }
-    }
-    Ok(())
-}
-
-async fn one_job(trial: &Trial<'_>) -> Judged {
-    let (_, _, first) = issued(trial, &trial.agents().echo, &json!(1)).await?;
-    let (_, _, second) = issued(trial, &trial.agents().echo, &json!(1)).await?;
-    let repeated = first.iter().any(|one| second.iter().any(|two| one["value"] == two["value"]));
-    expect(!repeated, || "two jobs have the same value".to_owned())
-}
-
-async fn rotation(trial: &Trial<'_>) -> Judged {
-    let value = format!("rotated-{}", trial.key("value"));
-    let (mut session, job, credentials) =
-        issued(trial, &trial.agents().rotate, &json!({"value": value, "wait_ms": 50})).await?;
-    session.terminal(&job.id).await?;
-    let statuses = session.bodies(&job.id, "status");
-    let Some(rotated) = statuses.iter().find(|body| body["phase"] == "credential_rotated") else {
-        return broken("no status credential_rotated comes");
-    };
-    let id = credentials.first().map(|credential| credential["id"].clone()).unwrap_or_default();
-    let names = [&rotated["id"], &rotated["credential_id"]];
-    expect(names.contains(&&id), || "it does not name the credential".to_owned())?;
-    expect(text(rotated, "/value") == value, || "it has not the new value".to_owned())
-}
-
-async fn not_listed(trial: &Trial<'_>) -> Judged {
-    let mut other = trial.other().await?;
-    let (_session, job, credentials) = issued(trial, &trial.agents().rotate, &json!({"wait_ms": 500})).await?;
-    let row = other.row(&job.id).await?.unwrap_or_default().to_string();
-    let shown = credentials.iter().any(|credential| row.contains(text(credential, "/value")));
-    expect(!shown, || "the value is in the list".to_owned())
 }

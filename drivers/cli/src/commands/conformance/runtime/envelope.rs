@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect};
-use crate::commands::conformance::frame::{code, kind, text};
+use crate::commands::conformance::frame::{code, kind, named, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::Session;
 use crate::commands::conformance::trial::Trial;
@@ -15,7 +15,7 @@ rules! {
     Described "§5" envelopes: "Every message is a JSON object with arcp, id, type and payload.";
     Described "§5" unknown_type: "A message of an unknown type ends neither the session nor its jobs.";
     Described "§5" wrong_version: "A hello of a protocol version that does not exist is not welcomed.";
-    Described "§5" not_json: "A message that is not JSON is INVALID_REQUEST, or ends the connection; others are not disturbed.";
+    Described "§5" not_json: "A message that is not JSON is INVALID_REQUEST, or ends the connection; other sessions go on.";
     Described "§5" not_an_object: "A message that is JSON but no object is INVALID_REQUEST, or ends the connection.";
     Described "§5" wrong_types: "A payload whose members have wrong types is INVALID_REQUEST, and the session goes on.";
     Described "§5" too_large: "A very large message harms no other session.";
@@ -97,9 +97,9 @@ async fn is_malformed(trial: &Trial<'_>, message: &str) -> Judged {
     session.send_text(message).await;
     match session.arrival(trial.patience()).await {
         Arrival::Ended(_) => {}
-        Arrival::Frame(frame) => expect(code(&frame) == "INVALID_REQUEST", || {
-            format!("it is answered with {} {}", kind(&frame), code(&frame))
-        })?,
+        Arrival::Frame(frame) => {
+            expect(code(&frame) == "INVALID_REQUEST", || format!("it is answered with {}", named(&frame)))?;
+        }
         Arrival::Garbage => return broken("it is answered with what is no JSON object"),
         Arrival::Silence => return broken("it is not answered, and the connection stays open"),
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect};
-use crate::commands::conformance::frame::{gap, job_of, kind, seq, text};
+use crate::commands::conformance::frame::{dotted, gap, job_of, kind, seq, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::trial::Trial;
 
@@ -23,7 +23,7 @@ async fn event(trial: &Trial<'_>) -> Judged {
     session.run(&trial.agents().echo, &json!(1)).await?;
     for event in session.seen.iter().filter(|frame| kind(frame) == "job.event") {
         for member in ["/session_id", "/job_id", "/payload/kind"] {
-            expect(!text(event, member).is_empty(), || format!("an event has no {member}"))?;
+            expect(!text(event, member).is_empty(), || format!("an event has no {}", dotted(member)))?;
         }
         expect(text(event, "/session_id") == session.session_id, || "it names another session".to_owned())?;
         expect(seq(event).is_some(), || "an event has no event_seq".to_owned())?;

@@ -15,7 +15,7 @@ rules! {
     Must "§6.4" pings_are_answered: "A ping is answered with a pong that repeats its nonce, within one interval.";
     Described "§6.4" no_numbers: "Pings and pongs have no event_seq, and use none.";
     Should "§6.4" idle_peer: "The runtime sends something at least once in an interval.";
-    Must "§6.4" loss_ends_no_job: "That a peer is lost does not end its jobs, and the session can be resumed.";
+    Must "§6.4" loss_ends_no_job: "The loss of a peer ends none of its jobs, and the session can be resumed.";
     Described "§6.5" acks_are_silent: "An acknowledgement has no answer and uses no number.";
     Described "§6.5" acks_are_advisory: "An acknowledgement that goes back, or beyond what was sent, does no harm.";
     Must "§6.5" unacknowledged_events: "Events that were not acknowledged are kept for a resume.";

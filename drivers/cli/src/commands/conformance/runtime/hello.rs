@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
-use crate::commands::conformance::frame::{kind, text};
+use crate::commands::conformance::frame::{dotted, kind, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::Answer;
 use crate::commands::conformance::trial::{FEATURES, Trial};
@@ -13,17 +13,20 @@ rules! {
     Described "§6.1" bad_token: "A hello with an invalid token is refused with UNAUTHENTICATED.";
     Described "§6.1" no_token: "A hello without a token is not welcomed.";
     Described "§6.1" unknown_scheme: "A hello with another scheme of authentication than bearer is not welcomed.";
-    Described "§6.1" hello_first: "Nothing is done for a connection before its hello.";
+    Described "§6.1" hello_first: "No request is served on a connection before its hello.";
     Described "§6.1" nothing_after_refusal: "A submit that follows a refused hello at once starts no job.";
     Described "§6.2" welcome: "The welcome has a session_id, the runtime's name and version, a resume_token, its window and the capabilities.";
     Described "§6.2" heartbeat_interval: "The welcome names the interval of heartbeats where they are negotiated.";
-    Described "§6.2" agents: "The welcome lists the agents; with versions, their default is one of them.";
+    Described "§6.2" agents: "The welcome lists the agents; the default of an agent is one of its versions.";
     Must "§6.2" unknown_features: "A feature that the runtime does not know is not acknowledged.";
     Must "§6.2" no_progress_unnegotiated: "Without the feature progress no progress events are sent.";
     Must "§6.2" no_chunks_unnegotiated: "Without the feature result_chunk no chunks are sent.";
     Must "§6.2" no_list_unnegotiated: "Without the feature list_jobs no list is given.";
     Must "§6.2" no_subscription_unnegotiated: "Without the feature subscribe no subscription is granted.";
     Must "§6.2" no_expiry_unnegotiated: "Without the feature lease_expires_at no lease gets an expiry.";
+    Must "§6.2" no_budget_unnegotiated: "Without the feature cost.budget no job gets a budget.";
+    Must "§6.2" no_models_unnegotiated: "Without the feature model.use no lease names models.";
+    Must "§6.2" no_versions_unnegotiated: "Without the feature agent_versions job.accepted shows the bare name of the agent.";
     Must "§6.2" no_pings_unnegotiated: "Without the feature heartbeat no pings are sent.";
 }
 
@@ -83,7 +86,7 @@ async fn welcome(trial: &Trial<'_>) -> Judged {
     let welcome = &session.welcome;
     expect(!text(welcome, "/session_id").is_empty(), || "the envelope has no session_id".to_owned())?;
     for member in ["/payload/runtime/name", "/payload/runtime/version", "/payload/resume_token"] {
-        expect(!text(welcome, member).is_empty(), || format!("{member} is missing"))?;
+        expect(!text(welcome, member).is_empty(), || format!("{} is missing", dotted(member)))?;
     }
     let window = welcome["payload"]["resume_window_sec"].as_f64();
     expect(window.is_some_and(|seconds| seconds > 0.0), || "resume_window_sec is no positive number".to_owned())?;
@@ -170,24 +173,48 @@ async fn no_subscription_unnegotiated(trial: &Trial<'_>) -> Judged {
     expect(!answered, || "job.subscribed is sent".to_owned())
 }
 
-async fn no_expiry_unnegotiated(trial: &Trial<'_>) -> Judged {
-    trial.session().await?.needs("lease_expires_at")?;
-    let mut session = trial.session_with(&without("lease_expires_at")).await?;
-    let more = json!({"lease_constraints": {"expires_at": "2099-01-01T00:00:00Z"}});
-    let payload = session.submission(&trial.agents().echo, &more)?;
+/// Submits a job that asks for what belongs to a feature, in a session without it. The submit is refused, or `job.accepted`
+/// has nothing at this JSON pointer.
+async fn is_left_out(trial: &Trial<'_>, feature: &str, more: &Value, pointer: &str) -> Judged {
+    trial.session().await?.needs(feature)?;
+    let mut session = trial.session_with(&without(feature)).await?;
+    let payload = session.submission(&trial.agents().echo, more)?;
     match session.exchange("job.submit", &payload, "job.accepted").await? {
-        Answer::Reply(accepted) => {
-            expect(accepted.pointer("/payload/lease_constraints/expires_at").is_none_or(Value::is_null), || {
-                "job.accepted shows the expiry".to_owned()
-            })
-        }
+        Answer::Reply(accepted) => expect(accepted.pointer(pointer).is_none_or(Value::is_null), || {
+            format!("job.accepted has {}: {}", dotted(pointer), accepted.pointer(pointer).unwrap_or(&Value::Null))
+        }),
         Answer::Refused(_) => Ok(()),
     }
 }
 
+async fn no_expiry_unnegotiated(trial: &Trial<'_>) -> Judged {
+    let more = json!({"lease_constraints": {"expires_at": "2099-01-01T00:00:00Z"}});
+    is_left_out(trial, "lease_expires_at", &more, "/payload/lease_constraints/expires_at").await
+}
+
+async fn no_budget_unnegotiated(trial: &Trial<'_>) -> Judged {
+    let more = json!({"lease_request": {"cost.budget": ["USD:1.00"]}});
+    is_left_out(trial, "cost.budget", &more, "/payload/budget").await
+}
+
+async fn no_models_unnegotiated(trial: &Trial<'_>) -> Judged {
+    let more = json!({"lease_request": {"model.use": ["tier-fast/*"]}});
+    is_left_out(trial, "model.use", &more, "/payload/lease/model.use").await
+}
+
+async fn no_versions_unnegotiated(trial: &Trial<'_>) -> Judged {
+    let session = trial.session().await?;
+    session.needs("agent_versions")?;
+    session.offers(&trial.agents().versioned)?;
+    let mut session = trial.session_with(&without("agent_versions")).await?;
+    let job = session.submit(&trial.agents().versioned, &json!({})).await?;
+    let shown = text(&job.accepted, "/payload/agent");
+    expect(!shown.contains('@'), || format!("it shows {shown:?}"))
+}
+
 async fn no_pings_unnegotiated(trial: &Trial<'_>) -> Judged {
     let Some(interval) = super::heartbeat::interval(trial).await? else {
-        return not_offered("the interval of heartbeats is longer than --timeout");
+        return not_offered("the interval of heartbeats is longer than half of --timeout");
     };
     let mut session = trial.session().await?;
     session.answers_pings = false;

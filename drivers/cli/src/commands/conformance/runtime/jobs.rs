@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect};
-use crate::commands::conformance::frame::{CODES, code, is_terminal, job_of, kind, seq, text};
+use crate::commands::conformance::frame::{CODES, code, is_terminal, job_of, kind, named, seq, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::Answer;
 use crate::commands::conformance::trial::Trial;
@@ -20,15 +20,15 @@ rules! {
     Must "§7.2" racing_keys: "Two submits with one key that arrive at the same time are one job.";
     Must "§7.2" same_key_elsewhere: "The key is known in another session of the principal, too.";
     Described "§7.2" conflicting_key: "The same key with other parameters is DUPLICATE_KEY.";
-    Described "§7.2" keys_of_principals: "A key of one principal is not that of another.";
+    Described "§7.2" keys_of_principals: "Two principals may use the same key for different jobs.";
     Described "§7.3" success: "A job that succeeds ends with job.result and final_status success.";
-    Described "§7.3" one_terminal: "A job ends once, and nothing of it follows.";
+    Described "§7.3" one_terminal: "A job ends once, and nothing follows its end.";
     Described "§7.3" failure: "A job whose agent fails ends with job.error, final_status error and the agent's code.";
     Described "§7.3" crash: "A job whose agent fails unexpectedly ends with INTERNAL_ERROR.";
     Described "§7.3" timeout: "A job that exceeds max_runtime_sec ends with TIMEOUT and final_status timed_out.";
     Described "§12" unknown_agent: "A submit for an agent that does not exist is AGENT_NOT_AVAILABLE.";
     Described "§12" unknown_job: "A request for a job that does not exist is JOB_NOT_FOUND.";
-    Described "§12" codes: "The code of an error is one of the fifteen, and retryable is a boolean.";
+    Described "§12" codes: "The code of an error is one of the fifteen of the specification, and retryable is a boolean.";
     Described "§12" internal_is_retryable: "INTERNAL_ERROR is always retryable.";
     Must "§12" not_retryable: "LEASE_EXPIRED and BUDGET_EXHAUSTED are not retryable.";
 }
@@ -163,7 +163,7 @@ async fn keys_of_principals(trial: &Trial<'_>) -> Judged {
 async fn success(trial: &Trial<'_>) -> Judged {
     let mut session = trial.session().await?;
     let (_, end) = session.run(&trial.agents().echo, &json!({"a": [1, null, "ü"]})).await?;
-    expect(kind(&end) == "job.result", || format!("it ends with {} {}", kind(&end), code(&end)))?;
+    expect(kind(&end) == "job.result", || format!("it ends with {}", named(&end)))?;
     expect(text(&end, "/payload/final_status") == "success", || "final_status is not success".to_owned())?;
     expect(end["payload"]["result"] == json!({"echoed": {"a": [1, null, "ü"]}}), || {
         format!("the result is {}", end["payload"]["result"])
@@ -207,9 +207,7 @@ async fn failure(trial: &Trial<'_>) -> Judged {
 async fn crash(trial: &Trial<'_>) -> Judged {
     let mut session = trial.session().await?;
     let (_, end) = session.run(&trial.agents().fail, &json!({"throw": "raw"})).await?;
-    expect(kind(&end) == "job.error" && code(&end) == "INTERNAL_ERROR", || {
-        format!("it ends with {} {}", kind(&end), code(&end))
-    })?;
+    expect(kind(&end) == "job.error" && code(&end) == "INTERNAL_ERROR", || format!("it ends with {}", named(&end)))?;
     session.fence().await
 }
 
@@ -217,9 +215,7 @@ async fn timeout(trial: &Trial<'_>) -> Judged {
     let mut session = trial.session().await?;
     let more = json!({"input": {"ticks": 1000, "tick_ms": 50}, "max_runtime_sec": 1});
     let (_, end) = session.run_with(&trial.agents().slow, &more).await?;
-    expect(kind(&end) == "job.error" && code(&end) == "TIMEOUT", || {
-        format!("it ends with {} {}", kind(&end), code(&end))
-    })?;
+    expect(kind(&end) == "job.error" && code(&end) == "TIMEOUT", || format!("it ends with {}", named(&end)))?;
     expect(text(&end, "/payload/final_status") == "timed_out", || "final_status is not timed_out".to_owned())
 }
 

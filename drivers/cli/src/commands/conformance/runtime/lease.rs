@@ -5,30 +5,31 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect};
-use crate::commands::conformance::frame::{code, kind, text};
+use crate::commands::conformance::frame::{code, kind, named, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Job, Session};
 use crate::commands::conformance::trial::Trial;
 
 rules! {
     Must "§9.1" empty_lease: "A job without a lease may do nothing that needs authority.";
-    Must "§9.3" not_covered: "An operation that no pattern covers is PERMISSION_DENIED, and the others go on.";
+    Must "§9.3" not_covered: "An operation that no pattern covers is PERMISSION_DENIED, and those that a pattern covers are allowed.";
     Must "§9.3" not_dispatched: "A tool call that is refused is not made.";
-    Must "§9.3" dot_segments: "A path that leaves its pattern by .. is not covered.";
+    Must "§9.3" dot_segments: "A path that leaves the folder of its pattern through .. is not covered.";
     Must "§9.3" namespaces: "A grant of one namespace gives nothing in another.";
     Must "§9.5" expiry_is_utc: "An expires_at that is not in UTC is INVALID_REQUEST.";
     Must "§9.5" expiry_is_ahead: "An expires_at in the past is INVALID_REQUEST.";
     Described "§9.5" expiry_is_a_time: "An expires_at that is no time is INVALID_REQUEST.";
     Must "§9.5" expired_operation: "An operation after expires_at is LEASE_EXPIRED.";
     Must "§9.5" expired_job: "A job that goes on after expires_at ends with job.error LEASE_EXPIRED and final_status error.";
-    Must "§9.6" decrement: "A metric of costs is taken off its counter, exactly.";
+    Must "§9.6" decrement: "A cost metric is subtracted from its counter, exactly.";
     Must "§9.6" exhausted: "With a counter at zero an operation is BUDGET_EXHAUSTED.";
     Should "§9.6" job_goes_on: "A job whose budget is exhausted is told by a tool_result, and goes on.";
-    Should "§9.6" remaining: "The rest of a budget is shown by cost.budget.remaining after a decrement.";
+    Should "§9.6" remaining: "After a decrement, cost.budget.remaining shows what is left of the budget.";
     Described "§9.6" negative_cost: "A negative cost changes no counter.";
     Must "§9.6" all_counters: "An operation is refused if any of the counters is at zero.";
     Described "§9.6" other_units: "A cost in a currency that is not budgeted changes no counter.";
     Must "§9.7" model: "A model that no pattern matches is PERMISSION_DENIED, one that matches is allowed.";
+    Should "§14" expiry_grace: "A job that ends by itself within moments after expires_at, without another operation, succeeds.";
 }
 
 /// Runs operations of the agent with a lease; returns its report for each of them.
@@ -52,7 +53,7 @@ fn report(end: &Value, place: usize) -> String {
 }
 
 fn reported(end: &Value, due: &[&str]) -> Judged {
-    expect(kind(end) == "job.result", || format!("the job ends with {} {}", kind(end), code(end)))?;
+    expect(kind(end) == "job.result", || format!("the job ends with {}", named(end)))?;
     for (place, due) in due.iter().enumerate() {
         let came = report(end, place);
         expect(came == *due, || format!("operation {} is {came:?}, not {due:?}", place + 1))?;
@@ -135,6 +136,23 @@ async fn expire<'a>(trial: &Trial<'a>) -> Judged<(Session<'a>, Job, Value)> {
     Ok((session, job, end))
 }
 
+async fn expiry_grace(trial: &Trial<'_>) -> Judged {
+    let mut session = trial.session().await?;
+    session.needs("lease_expires_at")?;
+    let mut last = Value::Null;
+    // On a busy machine the job may end too late.
+    for _ in 0..3 {
+        let end = nuncio_tokio::arcp::Time(crate::time::now().0.saturating_add(micros(Duration::from_secs(2))));
+        let constraints = json!({"expires_at": end.to_rfc3339()});
+        let more = json!({"input": {"ops": [{"sleep_ms": 2_050}]}, "lease_constraints": constraints});
+        (_, last) = session.run_with(&trial.agents().ops, &more).await?;
+        if kind(&last) == "job.result" {
+            return Ok(());
+        }
+    }
+    broken(format!("it ends with {}", named(&last)))
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -152,9 +170,7 @@ async fn expired_operation(trial: &Trial<'_>) -> Judged {
 
 async fn expired_job(trial: &Trial<'_>) -> Judged {
     let (_, _, end) = expire(trial).await?;
-    expect(kind(&end) == "job.error" && code(&end) == "LEASE_EXPIRED", || {
-        format!("it ends with {} {}", kind(&end), code(&end))
-    })?;
+    expect(kind(&end) == "job.error" && code(&end) == "LEASE_EXPIRED", || format!("it ends with {}", named(&end)))?;
     expect(text(&end, "/payload/final_status") == "error", || "final_status is not error".to_owned())
 }
 
@@ -238,7 +254,7 @@ async fn model(trial: &Trial<'_>) -> Judged {
     let ops = json!([{"cap": "model.use", "target": "tier-fast/a"}, {"cap": "model.use", "target": "tier-slow/a"}]);
     let (_, _, end) = perform(trial, &json!({"model.use": ["tier-fast/*"]}), &ops, Some("model.use")).await?;
     if end["payload"]["result"]["out"].is_null() {
-        return broken(format!("the job ends with {} {}", kind(&end), code(&end)));
+        return broken(format!("the job ends with {}", named(&end)));
     }
     reported(&end, &["ok", "PERMISSION_DENIED"])
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
-use crate::commands::conformance::frame::{kind, text};
+use crate::commands::conformance::frame::{dotted, kind, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Job, Session};
 use crate::commands::conformance::trial::Trial;
@@ -11,9 +11,9 @@ use crate::commands::conformance::trial::Trial;
 rules! {
     Described "§6.6" list: "A list repeats the id of its request, and has jobs and next_cursor.";
     Described "§6.6" rows: "A row has the job's id, agent, status, lease, creation and last number.";
-    Described "§6.6" filter_status: "A filter of status selects the jobs with one of these statuses.";
-    Described "§6.6" filter_agent: "A filter of an agent selects its jobs.";
-    Described "§6.6" filter_time: "A filter of creation selects later jobs.";
+    Described "§6.6" filter_status: "A filter by status selects the jobs with one of these statuses.";
+    Described "§6.6" filter_agent: "A filter by agent selects the jobs of this agent.";
+    Described "§6.6" filter_time: "A filter by created_after selects the jobs that were created later.";
     Described "§6.6" cursor: "Pages that follow each other by next_cursor show every job once.";
     Described "§6.6" read_only: "A list subscribes to nothing and uses no event_seq.";
     Must "§6.6" no_leak: "A job of another principal is not listed.";
@@ -72,7 +72,7 @@ fn row_fault(row: &Value) -> Option<String> {
     let missing =
         ["/job_id", "/agent", "/status", "/created_at"].into_iter().find(|member| text(row, member).is_empty());
     match () {
-        () if missing.is_some() => missing.map(|member| format!("{member} is missing")),
+        () if missing.is_some() => missing.map(|member| format!("{} is missing", dotted(member))),
         () if !STATUSES.contains(&text(row, "/status")) => Some(format!("its status is {}", row["status"])),
         () if !row["lease"].is_object() => Some("lease is no object".to_owned()),
         () if row["last_event_seq"].as_u64().is_none() => Some("last_event_seq is no number".to_owned()),
@@ -195,7 +195,7 @@ async fn closed(trial: &Trial<'_>) -> Judged {
 async fn jobs_go_on(trial: &Trial<'_>) -> Judged {
     let mut session = trial.session().await?;
     if session.welcome["payload"]["resume_window_sec"].as_u64().is_none_or(|window| window < 2) {
-        return not_offered("the window for a resume is too short");
+        return not_offered("the resume window is shorter than 2 s");
     }
     let job = session.submit(&trial.agents().slow, &json!({"ticks": 20, "tick_ms": 25})).await?;
     session.request("session.close", &json!({"reason": "done"})).await;

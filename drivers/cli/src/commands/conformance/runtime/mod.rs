@@ -1,5 +1,6 @@
 //! The rules for runtimes, one file for each group of sections.
 
+mod credentials;
 mod delegation;
 mod envelope;
 mod events;
@@ -7,6 +8,7 @@ mod heartbeat;
 mod hello;
 mod jobs;
 mod lease;
+mod limits;
 mod list;
 mod results;
 mod resume;
@@ -15,7 +17,7 @@ mod watch;
 use super::rule::Rule;
 
 /// The rules of all files.
-const FILES: [&[Rule]; 11] = [
+const FILES: [&[Rule]; 13] = [
     envelope::RULES,
     hello::RULES,
     resume::RULES,
@@ -27,6 +29,8 @@ const FILES: [&[Rule]; 11] = [
     results::RULES,
     lease::RULES,
     delegation::RULES,
+    credentials::RULES,
+    limits::RULES,
 ];
 
 /// The groups of a report: the title of each, and its sections in the order of the specification.

@@ -1,11 +1,11 @@
-//! §8.4 and §14: streamed results.
+//! §8.4: streamed results.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect};
-use crate::commands::conformance::frame::{code, kind, text};
+use crate::commands::conformance::frame::{named, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::trial::Trial;
 
@@ -17,7 +17,6 @@ rules! {
     Must "§8.4" not_mixed: "A job with chunks has no inline result.";
     Must "§8.4" not_mixed_by_agent: "An agent that emits chunks and returns a value as well ends with one of the two, or fails.";
     Described "§8.4" assembled_result: "The decoded chunks are the result, and result_size is their length.";
-    Should "§14" chunk_cap: "A chunk of more than a mebibyte ends its job with INTERNAL_ERROR.";
 }
 
 /// The chunks of a streamed result, and the end of its job.
@@ -26,7 +25,7 @@ async fn streamed(trial: &Trial<'_>, input: &Value) -> Judged<(Vec<Value>, Value
     session.needs("result_chunk")?;
     let (job, end) = session.run(&trial.agents().chunks, input).await?;
     let chunks = session.bodies(&job.id, "result_chunk");
-    expect(!chunks.is_empty(), || format!("no chunk comes; the job ends with {} {}", kind(&end), code(&end)))?;
+    expect(!chunks.is_empty(), || format!("no chunk comes; the job ends with {}", named(&end)))?;
     Ok((chunks, end))
 }
 
@@ -118,15 +117,6 @@ async fn assembled_result(trial: &Trial<'_>) -> Judged {
     expect(bytes == "one zwei три".as_bytes(), || format!("the result is {:?}", String::from_utf8_lossy(&bytes)))?;
     let size = &end["payload"]["result_size"];
     expect(size.is_null() || *size == bytes.len(), || format!("result_size is {size}, not {}", bytes.len()))
-}
-
-async fn chunk_cap(trial: &Trial<'_>) -> Judged {
-    let mut session = trial.session().await?;
-    session.needs("result_chunk")?;
-    let (_, end) = session.run(&trial.agents().bigchunk, &json!({"chunk_bytes": (1 << 20) + 1})).await?;
-    expect(kind(&end) == "job.error" && code(&end) == "INTERNAL_ERROR", || {
-        format!("it ends with {} {}", kind(&end), code(&end))
-    })
 }
 
 #[cfg(test)]

@@ -5,24 +5,24 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
-use crate::commands::conformance::frame::{gap, is_terminal, job_of, kind, seq, text};
+use crate::commands::conformance::frame::{gap, is_terminal, job_of, kind, named, seq, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Point, Session};
 use crate::commands::conformance::trial::Trial;
 
 rules! {
-    Described "§6.3" session_resume: "The first frame session.resume with the newest token and the last number resumes a session.";
+    Described "§6.3" session_resume: "A session.resume as the first frame, with the newest token and last_event_seq, resumes the session.";
     Described "§6.3" token_rotates: "Every welcome brings a new resume_token.";
-    Described "§6.3" replay: "After a lost connection the events behind last_event_seq come again, and then those that follow.";
+    Described "§6.3" replay: "A resume replays the events after last_event_seq, and the later events follow.";
     Must "§6.3" jobs_outlive_connections: "A lost connection ends no job.";
     Described "§6.3" caught_up: "A client that has received everything resumes as well.";
     Described "§6.3" wrong_token: "A wrong resume token is refused, and does not harm the session.";
     Described "§6.3" unknown_session: "A resume of a session that does not exist is refused.";
     Described "§6.3" other_principal: "A session is not resumed by another principal.";
-    Described "§6.3" replaced_token: "A token that a later one has replaced, and that has been used, does not resume.";
-    Described "§6.3" no_silent_gap: "A resume from behind what is kept is RESUME_WINDOW_EXPIRED; it never leaves out events.";
-    Described "§6.3" window_expired: "After the window a resume is refused with RESUME_WINDOW_EXPIRED.";
-    Described "§6.3" takeover: "A client resumes before the runtime has noticed that the old connection is lost; the stream has no gap.";
+    Described "§6.3" replaced_token: "A resume token that a newer welcome has replaced is refused.";
+    Described "§6.3" no_silent_gap: "A resume from an event that is no longer kept is RESUME_WINDOW_EXPIRED; a resume never leaves out events.";
+    Described "§6.3" window_expired: "A resume after the resume window is RESUME_WINDOW_EXPIRED.";
+    Described "§6.3" takeover: "A client can resume before the runtime has noticed that the old connection is lost, and misses no event.";
 }
 
 /// Starts a job that is still running when its connection is cut.
@@ -47,9 +47,7 @@ async fn session_resume(trial: &Trial<'_>) -> Judged {
     )
     .await;
     let welcome = wire.next("session.welcome").await?;
-    expect(kind(&welcome) == "session.welcome", || {
-        format!("it is answered with {} {}", kind(&welcome), text(&welcome, "/payload/code"))
-    })?;
+    expect(kind(&welcome) == "session.welcome", || format!("it is answered with {}", named(&welcome)))?;
     expect(text(&welcome, "/session_id") == session_id, || "the welcome is that of another session".to_owned())
 }
 
@@ -162,7 +160,7 @@ async fn window_expired(trial: &Trial<'_>) -> Judged {
     let window = session.welcome["payload"]["resume_window_sec"].as_u64().unwrap_or(u64::MAX);
     let window = Duration::from_secs(window);
     if window > trial.patience() {
-        return not_offered("the window is longer than --timeout");
+        return not_offered("the resume window is longer than --timeout");
     }
     session.fence().await?;
     let (point, _) = session.cut();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::commands::conformance::finding::{Judged, broken, expect, not_offered};
-use crate::commands::conformance::frame::{code, is_event, is_terminal, job_of, kind, seq, text};
+use crate::commands::conformance::frame::{code, is_event, is_terminal, job_of, kind, named, seq, text};
 use crate::commands::conformance::rule::rules;
 use crate::commands::conformance::session::{Answer, Session};
 use crate::commands::conformance::trial::Trial;
@@ -38,9 +38,7 @@ async fn cancel(trial: &Trial<'_>) -> Judged {
 }
 
 fn is_cancelled(end: &Value) -> Judged {
-    expect(kind(end) == "job.error" && code(end) == "CANCELLED", || {
-        format!("the job ends with {} {}", kind(end), code(end))
-    })?;
+    expect(kind(end) == "job.error" && code(end) == "CANCELLED", || format!("the job ends with {}", named(end)))?;
     expect(text(end, "/payload/final_status") == "cancelled", || "final_status is not cancelled".to_owned())
 }
 
@@ -50,7 +48,7 @@ async fn cancel_order(trial: &Trial<'_>) -> Judged {
     session.cancel(&job.id).await;
     session.terminal(&job.id).await?;
     let cancelled = session.seen.iter().any(|frame| kind(frame) == "job.cancelled" && job_of(frame) == job.id);
-    expect(cancelled, || "the job ends first".to_owned())
+    expect(cancelled, || "the job ends without it".to_owned())
 }
 
 async fn cancelled_stays_cancelled(trial: &Trial<'_>) -> Judged {
