@@ -1,7 +1,7 @@
 //! `core/CONFORMANCE.md`, `core/CONFORMANCE-CAP.md` and `core/CONFORMANCE-CARACAL.md`: the code and the tests that they name
 //! exist, and every key word of the specifications and every section of the measurements has a row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{has_test, read, rust_files};
 
@@ -74,6 +74,8 @@ struct Row {
     count: usize,
     code: String,
     test: String,
+    /// The rules of `nuncio conformance` that judge it, if the map has such a column.
+    suite: Option<String>,
 }
 
 fn rows(map: &str) -> Vec<Row> {
@@ -81,10 +83,20 @@ fn rows(map: &str) -> Vec<Row> {
     let is_row = |line: &&str| line.starts_with("| §") || line.starts_with("| spec/");
     let rows = text.lines().filter(is_row).map(|line| {
         let columns: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [section, level, _rule, code, proof] = columns[..] else { panic!("a row of five cells: {line}") };
+        let [section, level, _rule, code, proof, suite @ ..] = &columns[..] else {
+            panic!("five cells or six: {line}")
+        };
         let (level, count) = level.split_once(" ×").unwrap_or((level, "1"));
         let count = count.parse().unwrap();
-        Row { section: section.into(), level: level.into(), count, code: code.into(), test: proof.into() }
+        let suite = suite.first().map(|cell| (*cell).to_owned());
+        Row {
+            section: (*section).into(),
+            level: level.into(),
+            count,
+            code: (*code).into(),
+            test: (*proof).into(),
+            suite,
+        }
     });
     rows.collect()
 }
@@ -139,6 +151,48 @@ fn check(map: &str, statements: &[(&str, usize)]) {
 #[test]
 fn every_statement_of_the_specification_has_a_row() {
     check(ARCP, &STATEMENTS);
+}
+
+/// The rules of `nuncio conformance`, those for clients with `client ` before their name, with their levels.
+fn suite() -> BTreeMap<String, String> {
+    let mut rules = BTreeMap::new();
+    for path in rust_files("drivers/cli/src/commands/conformance") {
+        let who = if path.ends_with("client/rules.rs") { "client " } else { "" };
+        for line in read(path).lines() {
+            let Some((level, rest)) = line.trim_start().split_once(" \"§") else { continue };
+            let Some((section, rest)) = rest.split_once("\" ") else { continue };
+            if !["Must", "Should", "Described"].contains(&level) {
+                continue;
+            }
+            let name = rest.split([':', ' ']).next().unwrap().replace('_', "-");
+            let before = rules.insert(format!("{who}§{section}/{name}"), level.to_uppercase());
+            assert!(before.is_none(), "{section}/{name} is there twice");
+        }
+    }
+    rules
+}
+
+#[test]
+fn every_statement_of_the_specification_names_the_rules_that_judge_it_from_outside() {
+    let rules = suite();
+    assert!(rules.len() > 150, "{} rules are found", rules.len());
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for row in rows(ARCP) {
+        let cell = row.suite.unwrap();
+        let level = row.level.trim_end_matches(" NOT");
+        let unseen = cell.strip_prefix("unseen: ").is_some_and(|why| !why.is_empty());
+        assert_ne!(unseen, quoted(&cell).next().is_some(), "a row of {} has rules or a reason: {cell}", row.section);
+        for name in quoted(&cell) {
+            let found = rules.get(name).unwrap_or_else(|| panic!("{}: there is no rule {name}", row.section));
+            assert!(found == level || found == "DESCRIBED", "{}: {name} is {found}, not {level}", row.section);
+            named.insert(name.to_owned());
+        }
+        // A rule that the specification describes may judge a row together with others.
+        let of_level = quoted(&cell).any(|name| rules.get(name).is_some_and(|found| found == level));
+        assert!(unseen || of_level, "{}: no rule of level {level} judges {cell}", row.section);
+    }
+    let left: Vec<_> = rules.iter().filter(|(name, level)| *level != "DESCRIBED" && !named.contains(*name)).collect();
+    assert!(left.is_empty(), "no row of their level names {left:?}");
 }
 
 #[test]
