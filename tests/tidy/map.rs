@@ -196,6 +196,20 @@ fn every_statement_of_the_specification_names_the_rules_that_judge_it_from_outsi
 }
 
 #[test]
+fn pages_say_how_many_rules_there_are() {
+    let (clients, runtimes): (Vec<_>, Vec<_>) = suite().into_keys().partition(|name| name.starts_with("client "));
+    let (clients, runtimes) = (clients.len(), runtimes.len());
+    for (page, sentence) in [
+        ("README.md", format!("tests a client, by {clients} rules")),
+        ("README.md", format!("| all | {runtimes} / 0 / 0 |")),
+        ("drivers/cli/README.md", format!("each of {runtimes} rules")),
+        ("drivers/cli/README.md", format!("judges it by {clients} rules")),
+    ] {
+        assert!(read(page).contains(&sentence), "{page} does not say: {sentence}");
+    }
+}
+
+#[test]
 fn every_statement_of_the_specification_of_cap_has_a_row() {
     check(CAP, &CAP_STATEMENTS);
 }
