@@ -82,23 +82,41 @@ fn ours_a_list_shows_the_jobs_that_ended_after_a_time() {
 }
 
 #[test]
-fn ours_a_list_says_to_nuncio_which_session_owns_a_job() {
+fn ours_a_list_says_to_nuncio_which_session_owns_or_owned_a_job() {
     for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
         let mut w = World::with(|config| config.dialect = Some(dialect));
         let (a, b) = (w.login("tok-alice"), w.login("tok-alice"));
         let _job = w.job(a, "slow");
         let owner = w.session(a);
         let page = w.list(b, json!({}));
-        let told = &page.payload()["jobs"][0]["x-vendor.nuncio.session_id"];
-        let expected = if dialect == Dialect::NUNCIO { json!(owner) } else { Value::Null };
-        assert_eq!(*told, expected);
+        let told = |page: &Frame| {
+            let row = &page.payload()["jobs"][0];
+            ["x-vendor.nuncio.session_id", "x-vendor.nuncio.session_closed"].map(|member| row[member].clone())
+        };
+        let expected = |told: [Value; 2]| if dialect == Dialect::NUNCIO { told } else { [Value::Null, Value::Null] };
+        assert_eq!(told(&page), expected([json!(owner), Value::Null]));
         // The resume window has passed, and the session is closed.
         w.cut(a);
         w.cut(b);
         w.advance(700 * SECOND);
         let c = w.login("tok-alice");
         let page = w.list(c, json!({}));
-        assert_eq!(page.payload()["jobs"][0]["x-vendor.nuncio.session_id"], Value::Null, "it is closed");
+        assert_eq!(told(&page), expected([json!(owner), json!(true)]), "it is closed");
+    }
+}
+
+#[test]
+fn ours_a_list_says_to_nuncio_how_long_a_job_may_run() {
+    for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
+        let mut w = World::with(|config| config.dialect = Some(dialect));
+        let a = w.login("tok-alice");
+        let _limited = w.submit(a, json!({"agent": "slow", "max_runtime_sec": 90}));
+        let _unlimited = w.submit(a, json!({"agent": "slow"}));
+        w.drain(a);
+        let page = w.list(a, json!({}));
+        let told = [0, 1].map(|row| page.payload()["jobs"][row]["x-vendor.nuncio.max_runtime_sec"].clone());
+        let expected = if dialect == Dialect::NUNCIO { json!(90) } else { Value::Null };
+        assert_eq!(told, [expected, Value::Null]);
     }
 }
 

@@ -98,7 +98,9 @@ impl Runtime {
         let Some(job) = self.jobs.get_mut(id) else { return };
         // Its session may have closed while the host was asked.
         let owner = job.owner().filter(|key| self.sessions.get(*key).is_some());
-        job.set_owner(owner);
+        if owner.is_none() {
+            job.disown();
+        }
         let (parent, delegated_at, granted) = (job.parent(), job.delegated_at(), job.granted().is_some());
         let Some((accepted, waiters)) = self.jobs.accept(id, wall, &mut self.timers) else { return };
         if let Some(job) = self.jobs.get_mut(id) {

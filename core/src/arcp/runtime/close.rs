@@ -105,7 +105,7 @@ impl Runtime {
             let Some(job) = self.jobs.get_mut(id) else { continue };
             job.remove_watcher(key);
             if role == Role::Owner {
-                job.set_owner(None);
+                job.disown();
             }
         }
         let id = session.id();

@@ -13,7 +13,6 @@ use super::jobs::state::JobState;
 use super::listing::{Filter, Listing};
 use super::policy::Access;
 use super::reply::To;
-use super::sessions::session::Session;
 use super::unfinished::Rest;
 use super::work;
 use crate::arcp::wire::dialect::Dialect;
@@ -111,11 +110,16 @@ impl Runtime {
             {
                 continue;
             }
-            let owner = job.owner().filter(|_| session.dialect() == Dialect::NUNCIO);
-            let ours = reply::RowExtras {
-                session: owner.and_then(|key| self.sessions.get(key)).map(Session::id),
-                end: self.end_of(job, status, session.dialect()),
-                phase: phase_of(job, status).filter(|_| session.dialect() == Dialect::NUNCIO),
+            let ours = if session.dialect() == Dialect::NUNCIO {
+                reply::RowExtras {
+                    session: job.session(),
+                    session_closed: job.owner().and_then(|key| self.sessions.get(key)).is_none(),
+                    max_runtime_secs: job.max_runtime_secs(),
+                    end: self.end_of(job, status, session.dialect()),
+                    phase: phase_of(job, status),
+                }
+            } else {
+                reply::RowExtras::default()
             };
             let row = reply::row(job.accepted(), session.form(), status, job.last_seq(), &ours);
             if listing.count == listing.limit || (listing.count > 0 && listing.rows.len() + row.len() > room) {

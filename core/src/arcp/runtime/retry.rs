@@ -112,8 +112,8 @@ impl Runtime {
         let watched = self.sessions.get(key).and_then(|session| session.role(id)).is_some();
         if live && orphan {
             // The session that owned the job is closed, so this one becomes the owner (§7.2).
-            job.set_owner(Some(key));
             if let Some(session) = self.sessions.get_mut(key) {
+                job.own(key, session.id());
                 session.job_begins();
                 session.set_role(id, Role::Owner);
             }

@@ -197,6 +197,7 @@ impl Runtime {
         let spec = JobSpec {
             accepted,
             owner: proposal.owner,
+            session: proposal.owner.and_then(|key| self.sessions.get(key)).map(Session::id),
             features: proposal.features,
             small_chunks: proposal.small_chunks,
             input: proposal.input.map(|input| Arc::from(input.to_owned())),

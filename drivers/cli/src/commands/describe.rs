@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, age, expected, took};
 use crate::text::{json, sanitize};
+use crate::time::HumanDuration;
 
 /// How many of the last events of a session are read to find the progress of a job.
 const RECENT: u64 = 1_000;
@@ -154,6 +155,12 @@ struct Description<'a> {
     /// The session that `last_event_seq` counts in.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
+    /// Whether that session is over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    session_closed: bool,
+    /// How long its agent may run, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_runtime_sec: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,6 +227,8 @@ impl<'a> Description<'a> {
             trace_id: info.trace_id.map(|id| id.to_string()),
             last_event_seq: row.and_then(|row| row.last_event_seq),
             session_id: row.and_then(|row| row.session_id.as_ref()).map(SessionId::as_str),
+            session_closed: row.is_some_and(|row| row.session_closed),
+            max_runtime_sec: row.and_then(|row| row.max_runtime_sec),
             lease: info.lease.as_ref().and_then(|lease| lease.parse().ok()),
             lease_constraints: info.lease_constraints.as_ref().and_then(|constraints| constraints.parse().ok()),
             budget: info.budget.iter().map(|(currency, amount)| format!("{currency} {amount}")).collect(),
@@ -262,8 +271,12 @@ impl<'a> Description<'a> {
         for child in &self.children {
             line("child", Some(format!("{} {} {}", child.job_id, child.agent, child.status)));
         }
-        line("session", self.session_id.map(str::to_owned));
-        line("events", self.last_event_seq.map(|seq| format!("up to #{seq} of the session")));
+        let over = self.session_closed.then(|| "which is over".to_owned());
+        line("session", self.session_id.map(|id| with(id, over)));
+        // A job that outlives the session counts its events on from the last number there.
+        let of_session = if self.session_closed { "" } else { " of the session" };
+        line("events", self.last_event_seq.map(|seq| format!("up to #{seq}{of_session}")));
+        line("max runtime", self.max_runtime_sec.map(|secs| HumanDuration::new(Duration::from_secs(secs)).to_string()));
         line("lease", self.lease.map(|lease| lease.get().to_owned()));
         line("constraints", self.lease_constraints.map(|constraints| constraints.get().to_owned()));
         line("budget left", (!self.budget.is_empty()).then(|| self.budget.join(", ")));

@@ -194,6 +194,11 @@ enum Line<'a> {
         /// The session that `last_event_seq` counts in.
         #[serde(skip_serializing_if = "Option::is_none")]
         session_id: Option<&'a SessionId>,
+        /// Whether that session is over.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        session_closed: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_runtime_sec: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         parent_job_id: Option<&'a JobId>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -253,6 +258,8 @@ impl<'a> Line<'a> {
             message: end.and_then(|end| end.message.as_deref()),
             last_event_seq: job.last_event_seq,
             session_id: job.session_id.as_ref(),
+            session_closed: job.session_closed,
+            max_runtime_sec: job.max_runtime_sec,
             parent_job_id: job.parent_job_id.as_ref(),
             trace_id: job.trace_id.map(|id| id.to_string()),
             lease: job.lease.as_ref().and_then(|lease| lease.parse().ok()),

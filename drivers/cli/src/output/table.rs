@@ -98,7 +98,7 @@ fn wide(job: &JobRow) -> [Cow<'_, str>; 9] {
         job.created_at.as_deref().map(|at| to_the_second(&sanitize(at)).into()).unwrap_or_default(),
         duration(job).into(),
         job.last_event_seq.map(|seq| seq.to_string().into()).unwrap_or_default(),
-        job.session_id.as_ref().map(|id| sanitize(id.as_str())).unwrap_or_default(),
+        session(job).unwrap_or_default(),
         error(job),
         job.parent_job_id.as_ref().map(|id| sanitize(id.as_str())).unwrap_or_default(),
     ]
@@ -107,6 +107,12 @@ fn wide(job: &JobRow) -> [Cow<'_, str>; 9] {
 /// The status of a job, or what a running one is about: it is being cancelled, or asks something.
 fn status(job: &JobRow) -> &str {
     job.phase.as_deref().unwrap_or(&job.status)
+}
+
+/// The session that the job's number of its last event counts in.
+fn session(job: &JobRow) -> Option<Cow<'_, str>> {
+    let id = sanitize(job.session_id.as_ref()?.as_str());
+    Some(if job.session_closed { format!("{id} (over)").into() } else { id })
 }
 
 /// How long an ended job took.
@@ -190,6 +196,8 @@ mod tests {
             trace_id: None,
             last_event_seq: Some(12),
             session_id: Some("sess_1".into()),
+            session_closed: false,
+            max_runtime_sec: None,
             ended: None,
             phase: None,
         }
@@ -222,6 +230,14 @@ mod tests {
         job_1  echo            running  2026-11-21T07:12:03Z        12        sess_1
         job_2  ver\u{1b}[2J世  pending  2026-11-21T07:12:03Z        12        sess_1          job_1
         ");
+    }
+
+    #[test]
+    fn a_session_that_is_over_is_shown_as_such() {
+        console::set_colors_enabled(false);
+        let mut job = row("job_1", "echo", "success", None);
+        job.session_closed = true;
+        assert!(table(std::slice::from_ref(&job), Width::Wide)[1].ends_with("  12        sess_1 (over)"));
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Restoring {
             accepted: Arc::unwrap_or_clone(Arc::clone(&accepted)),
             // A later `Watching` names its session. Without one the session was never told of the job.
             owner: None,
+            session: record.owner,
             features: record.features,
             small_chunks: record.small_chunks,
             input: None,
@@ -110,7 +111,7 @@ impl Restoring {
             runtime.watch(key, id, role);
         }
         if live && role == Role::Owner && runtime.jobs.get(id)?.owner().is_none() {
-            runtime.jobs.get_mut(id)?.set_owner(Some(key));
+            runtime.jobs.get_mut(id)?.own(key, record.session);
             runtime.sessions.get_mut(key)?.job_begins();
         }
         let first = record.announced.map(|id| First { id, request_id: record.request_id });

@@ -163,8 +163,12 @@ pub(crate) fn subscribed(job: &Accepted, form: Form, about: &Subscribed<'_>) -> 
 /// What a row of `session.jobs` says to Nuncio's clients (ours).
 #[derive(Debug, Default)]
 pub(crate) struct RowExtras<'a> {
-    /// The session that owns the job.
+    /// The session that owns the job, or has owned it last.
     pub(crate) session: Option<SessionUlid>,
+    /// Whether that session is closed.
+    pub(crate) session_closed: bool,
+    /// How long the agent may run.
+    pub(crate) max_runtime_secs: Option<u64>,
     /// How the job has ended.
     pub(crate) end: Option<JobEnd<'a>>,
     /// What a job that runs is about: `cancelling` or `asking`.
@@ -185,6 +189,8 @@ pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64,
         .plain("trace_id", job.trace_id)
         .value("last_event_seq", last_event_seq)
         .opt_plain("x-vendor.nuncio.session_id", ours.session)
+        .opt_value("x-vendor.nuncio.session_closed", (ours.session.is_some() && ours.session_closed).then_some(true))
+        .opt_value("x-vendor.nuncio.max_runtime_sec", ours.max_runtime_secs)
         .opt_json("x-vendor.nuncio.ended", ours.end.as_ref().map(ended).as_deref())
         .opt_plain("x-vendor.nuncio.phase", ours.phase)
         .close()

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::runtime::Runtime;
+use super::runtime::{Done, Runtime};
+use crate::support::{Serving, nuncio};
 
 /// Submits a job and waits for its end. Returns its id.
 fn ended(runtime: &Runtime, arguments: &[&str]) -> String {
@@ -121,6 +122,30 @@ fn a_job_is_described_without_its_secrets() {
     assert!(!lines.stdout.contains("sk-first") && !json.stdout.contains("sk-first"), "{}", json.stdout);
     runtime.gate.open(1);
     assert_eq!(waiting.end().code, Some(0));
+}
+
+#[test]
+fn the_session_of_a_job_is_shown_after_its_end() {
+    let serving = Serving::start(&["--token", "t=me", "--resume-window", "1s"]);
+    let run = |arguments: &[&str]| -> Done {
+        nuncio(&[arguments, &["--url", &serving.url, "--token", "t"]].concat()).output().unwrap().into()
+    };
+    let lines = run(&["submit", "echo", "--json", "--max-runtime", "90s"]).lines();
+    let [job, session] = ["job_id", "session_id"].map(|member| text(&lines[0][member]).to_owned());
+    let row = loop {
+        let row = run(&["jobs", "--json"]).lines().remove(0);
+        assert_eq!((&row["session_id"], &row["max_runtime_sec"]), (&json!(session), &json!(90)));
+        if row["session_closed"] == true {
+            break row;
+        }
+    };
+    assert_eq!(row["job_id"], json!(job));
+    let wide = run(&["jobs", "--wide"]);
+    assert!(wide.stdout.contains(&format!("{session} (over)")), "{}", wide.stdout);
+    let described = run(&["describe", &job]);
+    for line in [format!("session     {session}, which is over\n"), "max runtime 1m 30s\n".to_owned()] {
+        assert!(described.stdout.contains(&line), "{line}: {}", described.stdout);
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::arcp::runtime::line::Line;
 use crate::arcp::runtime::memory::Charge;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
-use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
 use crate::budget::{Amounts, Budget};
 use crate::time::Time;
@@ -45,6 +45,8 @@ pub(crate) struct JobSpec {
     pub(crate) accepted: Accepted,
     /// The session it belongs to.
     pub(crate) owner: Option<SessionKey>,
+    /// The id of that session, also if it is closed.
+    pub(crate) session: Option<SessionUlid>,
     /// What that session negotiated.
     pub(crate) features: Features,
     /// Whether the chunks of its result are small: its owner is on stdio, or its dialect wants that.
@@ -70,6 +72,8 @@ pub(crate) struct Job {
     accepted: Arc<Accepted>,
     /// The session that may cancel it, and whose event numbers are the job's; `None` once that is closed.
     owner: Option<SessionKey>,
+    /// The session that was its owner last.
+    session: Option<SessionUlid>,
     features: Features,
     small_chunks: bool,
     input: Option<Arc<RawValue>>,
@@ -122,6 +126,7 @@ impl Job {
             state: JobState::Asked,
             accepted: Arc::new(spec.accepted),
             owner: spec.owner,
+            session: spec.session,
             features: spec.features,
             small_chunks: spec.small_chunks,
             input: spec.input,
@@ -174,9 +179,24 @@ impl Job {
         self.owner
     }
 
-    /// Gives it to a session, or to none once its session is closed.
-    pub(crate) fn set_owner(&mut self, owner: Option<SessionKey>) {
-        self.owner = owner;
+    /// Returns the id of the session whose event numbers are the job's: its owner, or the last one if that is closed.
+    pub(crate) fn session(&self) -> Option<SessionUlid> {
+        self.session
+    }
+
+    /// Gives it to a session.
+    pub(crate) fn own(&mut self, owner: SessionKey, session: SessionUlid) {
+        (self.owner, self.session) = (Some(owner), Some(session));
+    }
+
+    /// Leaves it without an owner, because its session is closed.
+    pub(crate) fn disown(&mut self) {
+        self.owner = None;
+    }
+
+    /// How long its agent may run, in seconds.
+    pub(crate) fn max_runtime_secs(&self) -> Option<u64> {
+        self.max_runtime_secs
     }
 
     /// The features of the session that submitted it.

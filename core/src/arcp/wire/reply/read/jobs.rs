@@ -44,8 +44,12 @@ pub struct JobRow {
     pub trace_id: Option<TraceId>,
     /// The number of the job's last event, in the numbering of its owner.
     pub last_event_seq: Option<u64>,
-    /// The session that owns the job, as Nuncio's runtime says while there is one (ours).
+    /// The session that owns the job, or has owned it last, as Nuncio's runtime says (ours).
     pub session_id: Option<SessionId>,
+    /// Whether that session is closed, as Nuncio's runtime says (ours).
+    pub session_closed: bool,
+    /// How many seconds the agent may run, as Nuncio's runtime says (ours).
+    pub max_runtime_sec: Option<u64>,
     /// How the job has ended, as Nuncio's runtime says (ours).
     pub ended: Option<ListedEnd>,
     /// What a running job is about, as Nuncio's runtime says (ours): `cancelling` of one that was asked to stop, `asking` of
@@ -97,6 +101,10 @@ struct Row<'a> {
     last_event_seq: Maybe<Int>,
     #[serde(borrow, rename = "x-vendor.nuncio.session_id")]
     session_id: Maybe<Text<'a>>,
+    #[serde(rename = "x-vendor.nuncio.session_closed")]
+    session_closed: Maybe<bool>,
+    #[serde(rename = "x-vendor.nuncio.max_runtime_sec")]
+    max_runtime_sec: Maybe<Int>,
     #[serde(borrow, rename = "x-vendor.nuncio.ended")]
     ended: Maybe<End<'a>>,
     #[serde(borrow, rename = "x-vendor.nuncio.phase")]
@@ -144,6 +152,8 @@ impl Row<'_> {
             trace_id: self.trace_id.trace_id(),
             last_event_seq: self.last_event_seq.value(),
             session_id: self.session_id.as_str().map(SessionId::from),
+            session_closed: self.session_closed.0 == Some(true),
+            max_runtime_sec: self.max_runtime_sec.value(),
             ended: self.ended.0.as_ref().and_then(End::read),
             phase: self.phase.owned(),
         })
