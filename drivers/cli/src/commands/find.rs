@@ -1,6 +1,6 @@
-//! Jobs by a part of their id.
+//! Jobs and sessions by a part of their id.
 
-use nuncio_tokio::arcp::{Client, ClientError, JobId, JobRow, ListQuery, RequestFailure};
+use nuncio_tokio::arcp::{Client, ClientError, JobRow, ListQuery, RequestFailure};
 
 use super::listing::{Cursors, Listed};
 use crate::error::Error;
@@ -20,8 +20,16 @@ pub(super) const LISTED: Listed = Listed {
 const NAMED: usize = 5;
 /// The shortest end of an id that stands for it.
 const MIN_END: usize = 4;
-/// What ids begin with, in upper case.
-const PREFIX: &str = "JOB_";
+/// What an id stands for.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    name: &'static str,
+    /// What ids begin with, in upper case.
+    prefix: &'static str,
+}
+
+pub(super) const JOB: Kind = Kind { name: "job", prefix: "JOB_" };
+pub(super) const SESSION: Kind = Kind { name: "session", prefix: "SESS_" };
 /// The least characters of an id that is not a part of one.
 const MIN_WHOLE: usize = 30;
 
@@ -52,33 +60,34 @@ pub(super) async fn job(client: &Client, text: &str) -> Result<String, Error> {
         Err(ClientError::Failed(RequestFailure::NotNegotiated(_))) => return Ok(text.to_owned()),
         Err(error) => return Err(error.into()),
     };
-    named(text, rows.iter().map(|row| &row.job_id))
+    named(JOB, text, rows.iter().map(|row| row.job_id.as_str()))
 }
 
 /// Returns the one of these ids that a text means: a whole id, or the beginning or the end of one.
 ///
 /// Errors: several of them have it, or all would. If none has, the text is returned.
-pub(super) fn named<'a>(text: &str, ids: impl Iterator<Item = &'a JobId>) -> Result<String, Error> {
+pub(super) fn named<'a>(kind: Kind, text: &str, ids: impl Iterator<Item = &'a str>) -> Result<String, Error> {
     let part = text.to_ascii_uppercase();
-    if PREFIX.starts_with(&part) {
-        return Err(Error::Usage(format!("{text:?} matches every job; write more of the id")));
+    if kind.prefix.starts_with(&part) {
+        return Err(Error::Usage(format!("{text:?} matches every {}; write more of the id", kind.name)));
     }
-    let is_it = |id: &&JobId| {
-        let id = id.as_str().to_ascii_uppercase();
-        let bare = id.strip_prefix(PREFIX).unwrap_or(&id);
+    let is_it = |id: &&str| {
+        let id = id.to_ascii_uppercase();
+        let bare = id.strip_prefix(kind.prefix).unwrap_or(&id);
         id.starts_with(&part) || bare.starts_with(&part) || part.len() >= MIN_END && bare.ends_with(&part)
     };
-    let found: Vec<&JobId> = ids.filter(is_it).collect();
+    let found: Vec<&str> = ids.filter(is_it).collect();
     match &*found {
         [] => Ok(text.to_owned()),
-        [one] => Ok(one.to_string()),
-        many if many.iter().any(|id| id.as_str() == text) => Ok(text.to_owned()),
+        [one] => Ok((*one).to_owned()),
+        many if many.contains(&text) => Ok(text.to_owned()),
         many => {
-            let names: Vec<&str> = many.iter().rev().take(NAMED).map(|id| id.as_str()).collect();
+            let names: Vec<&str> = many.iter().rev().take(NAMED).copied().collect();
             let more = if many.len() > NAMED { ", and others" } else { "" };
             Err(Error::Usage(format!(
-                "{text:?} matches {} jobs: {}{more}; write more of the id",
+                "{text:?} matches {} {}s: {}{more}; write more of the id",
                 many.len(),
+                kind.name,
                 names.join(", ")
             )))
         }
@@ -87,11 +96,11 @@ pub(super) fn named<'a>(text: &str, ids: impl Iterator<Item = &'a JobId>) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::{JobId, named};
+    use super::{JOB, SESSION, named};
 
     fn find(text: &str) -> Result<String, String> {
-        let ids = ["job_01AAAA1111", "job_01AAAB2222", "job_01AAAB3333"].map(JobId::from);
-        named(text, ids.iter()).map_err(|error| error.to_string())
+        let ids = ["job_01AAAA1111", "job_01AAAB2222", "job_01AAAB3333"];
+        named(JOB, text, ids.into_iter()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -106,8 +115,12 @@ mod tests {
     #[test]
     fn a_part_that_every_job_has_is_refused_even_if_there_is_one_job() {
         for text in ["", "job", "job_"] {
-            let refused = named(text, [JobId::from("job_01AAAA1111")].iter()).expect_err("it means no job");
+            let refused = named(JOB, text, ["job_01AAAA1111"].into_iter()).expect_err("it means no job");
             assert_eq!(refused.to_string(), format!("{text:?} matches every job; write more of the id"));
+        }
+        for text in ["", "s", "sess_"] {
+            let refused = named(SESSION, text, ["sess_01AAAA1111"].into_iter()).expect_err("it means no session");
+            assert_eq!(refused.to_string(), format!("{text:?} matches every session; write more of the id"));
         }
     }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 use nuncio_core::arcp::{JobUlid, Record, Transcribed, Transcript};
+use nuncio_tokio::arcp::SessionUlid;
 use nuncio_tokio::arcp::journal::SqliteJournal;
-use nuncio_tokio::arcp::{JobId, SessionUlid};
 
 use super::find;
 use crate::error::Error;
@@ -64,9 +64,10 @@ pub(crate) struct Options {
     /// The same as FILE
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
-    /// Id of the session; `nuncio journal sessions FILE` lists them [default: the one that submitted the job of --job]
-    #[arg(long, value_name = "SESSION", value_parser = session)]
-    session: Option<SessionUlid>,
+    /// Id of the session, or a part of it that no other session of the journal has; `nuncio journal sessions FILE` lists
+    /// them [default: the one that submitted the job of --job]
+    #[arg(long, value_name = "SESSION", value_parser = NonEmptyStringValueParser::new())]
+    session: Option<String>,
     /// Print only frames with a number greater than this
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after_seq: u64,
@@ -93,11 +94,6 @@ impl Options {
     fn path(&self) -> &Path {
         self.file.as_ref().or(self.journal.as_ref()).map_or(Path::new(""), PathBuf::as_path)
     }
-}
-
-fn session(text: &str) -> Result<SessionUlid, &'static str> {
-    SessionUlid::parse(text)
-        .ok_or("a session id is sess_ and 26 characters; `nuncio journal sessions FILE` lists those of a journal")
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
@@ -151,8 +147,8 @@ impl Replay {
     fn open(options: Options, stop: Arc<AtomicBool>) -> Result<Replay, Error> {
         let mut journals = journal_file::open_all(options.path())?;
         let job = options.job.as_deref().map(|text| job_of(&journals, text, options.path())).transpose()?;
-        let session = match (options.session, job) {
-            (Some(session), _) => session,
+        let session = match (&options.session, job) {
+            (Some(text), _) => session_named(&journals, text, options.path())?,
             (None, Some(job)) => session_of(&journals, job, options.path())?,
             // clap requires one of them.
             (None, None) => return Err(Error::Usage("give --session or --job".to_owned())),
@@ -246,12 +242,36 @@ fn job_of(journals: &[SqliteJournal], text: &str, file: &Path) -> Result<JobUlid
             None::<()>
         })?;
     }
-    let ids: Vec<JobId> = jobs.into_iter().map(JobId::from).collect();
-    let found = find::named(text, ids.iter())?;
+    let ids: Vec<String> = jobs.iter().map(JobUlid::to_string).collect();
+    let found = find::named(find::JOB, text, ids.iter().map(String::as_str))?;
     JobUlid::parse(&found).ok_or_else(|| {
         let file = file.display();
         let advice = format!("`nuncio journal sessions {file} --json` lists those it has");
         Error::NotFound(format!("the journal {file} has no job with an id like {text:?}; {advice}"))
+    })
+}
+
+/// Returns the session that a text means: a whole id, or the beginning or the end of one that the journal has.
+fn session_named(journals: &[SqliteJournal], text: &str, file: &Path) -> Result<SessionUlid, Error> {
+    if let Some(session) = SessionUlid::parse(text) {
+        return Ok(session);
+    }
+    let mut sessions = BTreeSet::new();
+    for journal in journals {
+        search(journal, |record| {
+            sessions.extend(record.session());
+            sessions.extend(record.owner());
+            sessions.extend(record.targets().iter().map(|target| target.session));
+            None::<()>
+        })?;
+    }
+    let ids: Vec<String> = sessions.iter().map(SessionUlid::to_string).collect();
+    let found = find::named(find::SESSION, text, ids.iter().map(String::as_str))?;
+    SessionUlid::parse(&found).ok_or_else(|| {
+        let file = file.display();
+        Error::NotFound(format!(
+            "the journal {file} has no session with an id like {text:?}; `nuncio journal sessions {file}` lists those it has"
+        ))
     })
 }
 

@@ -107,6 +107,31 @@ fn a_frame_is_one_line_for_every_reader() {
 }
 
 #[test]
+fn a_part_of_an_id_stands_for_a_session() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    // Ids are random and begin with one of 8 characters, so two of 9 begin alike.
+    let mut wires: Vec<Wire> = (0..9).map(|_| Wire::connect(&serving.url, "t")).collect();
+    for wire in &mut wires {
+        wire.run(&json!({"agent": "echo"}));
+    }
+    let pairs = wires.iter().enumerate().flat_map(|(at, one)| wires[..at].iter().map(move |other| (one, other)));
+    let first = |wire: &Wire| wire.session_id[..6].to_owned();
+    let (one, other) = pairs.into_iter().find(|(one, other)| first(one) == first(other)).unwrap();
+    let end = one.session_id[one.session_id.len() - 8..].to_lowercase();
+    assert_eq!(frames(&replay(&journal, &end, &[])), repeatable(&one.seen));
+    let refused = replay(&journal, &first(one), &[]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    for wire in [one, other] {
+        assert!(stderr(&refused).contains(&wire.session_id), "{}", stderr(&refused));
+    }
+    let unknown = replay(&journal, "sess_UUUU", &[]);
+    assert_eq!((unknown.status.code(), stdout(&unknown)), (Some(1), ""), "{}", stderr(&unknown));
+    assert!(stderr(&unknown).contains("has no session with an id like \"sess_UUUU\""), "{}", stderr(&unknown));
+}
+
+#[test]
 fn a_job_alone_is_printed_from_the_session_that_submitted_it() {
     let folder = Folder::new();
     let journal = folder.file("journal");
@@ -243,7 +268,9 @@ fn an_unknown_session_or_journal_is_an_error() {
     let unknown = replay(&journal, "sess_00000000000000000000000000", &[]);
     assert_eq!((unknown.status.code(), stdout(&unknown)), (Some(1), ""));
     assert!(stderr(&unknown).contains("has no session sess_0000"), "{}", stderr(&unknown));
-    assert_eq!(replay(&journal, "sess_1", &[]).status.code(), Some(2));
+    // No id has such a character.
+    assert_eq!(replay(&journal, "sess_U", &[]).status.code(), Some(1));
+    assert_eq!(replay(&journal, "sess_", &[]).status.code(), Some(2));
     let missing = replay(&folder.file("another"), &wire.session_id, &[]);
     assert_eq!(missing.status.code(), Some(6));
     assert!(stderr(&missing).contains("another; check that the path is right"), "{}", stderr(&missing));
