@@ -88,11 +88,16 @@ pub(super) fn agent_ref(agent: &str) -> Result<(), Fault> {
 
 pub(super) fn agent_spec(spec: &AgentSpec) -> Result<(), Refused> {
     let refuse = |sentence: &'static str| Err(Refused::Invalid(Cow::Borrowed(sentence)));
-    if !is_name(&spec.name) {
-        return refuse("the name of an agent starts with a-z or 0-9 and continues with a-z 0-9 . _ -");
+    let name = &spec.name;
+    if !is_name(name) {
+        let rule = "the name of an agent starts with a-z or 0-9 and continues with a-z 0-9 . _ -";
+        return Err(Refused::Invalid(alloc::format!("{rule}, and {name:?} does not").into()));
     }
-    if !spec.versions.iter().all(|version| is_version(version)) {
-        return refuse("the version of an agent consists of a-z A-Z 0-9 . + _ -");
+    if let Some(version) = spec.versions.iter().find(|version| !is_version(version)) {
+        let rule = "the version of an agent consists of a-z A-Z 0-9 . + _ -";
+        return Err(Refused::Invalid(
+            alloc::format!("{rule}, and the version {version:?} of {name:?} does not").into(),
+        ));
     }
     let mut sorted: Vec<&String> = spec.versions.iter().collect();
     sorted.sort_unstable();

@@ -187,7 +187,7 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1.0 KiB is out of range: the minimum is 4 KiB");
     let versions = File::new("versions", "[agents.a]\ncommand = \"sh\"\n[agents.\"a@1\"]\ncommand = \"sh\"\n");
     insta::assert_snapshot!(versions.complaint(), @r##"
-    nuncio: the agent "a" has versions and an unversioned implementation
+    nuncio: the agent "a" is there with a version and without; give each a version, as in a@1
     "##);
     let differ = "[agents.\"a@1\"]\ncommand = \"sh\"\nmax-concurrent = 1\n[agents.\"a@2\"]\ncommand = \"sh\"\nmax-concurrent = 2\n";
     insta::assert_snapshot!(File::new("differ", differ).complaint(), @r##"
@@ -324,6 +324,7 @@ fn a_pool_is_described_in_a_table_of_its_own() {
     let output = file.check(&["--max-concurrent", "count=3"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("agent    count@2: the workers of job.count\n"), "{}", stdout(&output));
+    assert_eq!(stderr(&output), "", "no bus is connected");
     let output = file.check(&["--max-concurrent", "other=3"]);
     assert!(stderr(&output).contains("names \"other\", which is not an agent of this server"), "{}", stderr(&output));
     let unsaid = File::new("pool-keys", pool);

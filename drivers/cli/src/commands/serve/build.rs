@@ -8,7 +8,6 @@ use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
 use nuncio_tokio::auth::{BoxVerifier, Claim, Rejection, ReplaceableVerifier, StaticTokens, Verifier};
 use nuncio_tokio::bridge::Pool;
 
-use super::agent::AgentName;
 use super::demo_agents;
 use super::error::ServeError;
 use super::journal::JournalSetting;
@@ -145,10 +144,12 @@ fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, Serv
 fn refuse_doubles(settings: &Settings) -> Result<(), ServeError> {
     let pool = settings.pool.iter().flat_map(|pool| &pool.agents).map(|agent| &agent.agent);
     let mut names = BTreeSet::new();
-    let built_in = settings.demo_agents.then_some(demo_agents::NAMES).into_iter().flatten();
-    let others = settings.agents.iter().map(|setting| &setting.agent).chain(pool).map(AgentName::as_str);
-    match built_in.chain(others).find(|name| !names.insert(*name)) {
-        Some(name) => Err(ServeError::TwoAgents(name.to_owned())),
+    if settings.demo_agents {
+        names.extend(demo_agents::NAMES);
+    }
+    let mut others = settings.agents.iter().map(|setting| &setting.agent).chain(pool);
+    match others.find(|agent| !names.insert(agent.as_str())) {
+        Some(agent) => Err(ServeError::TwoAgents(agent.clone())),
         None => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use nuncio_tokio::arcp::{BuildError, LeaseError};
 
+use super::agent::AgentName;
 use super::limits::LimitError;
 use super::security::SecurityError;
 use crate::error::listen_advice;
@@ -35,8 +36,11 @@ pub(super) enum ServeError {
     UnknownAgent { option: &'static str, name: String },
     #[error("--{option} has one value for all versions of an agent; write --{option} {name}=VALUE")]
     OneForAllVersions { option: &'static str, name: String },
-    #[error("the agent {0} is offered twice; give each a name of its own, or versions as in {0}@1 and {0}@2")]
-    TwoAgents(String),
+    #[error(
+        "the agent {} is offered twice; give each a name of its own, or a version of its own as in {name}@1 and {name}@2",
+        .0.as_str(), name = .0.name()
+    )]
+    TwoAgents(AgentName),
     #[error(
         "with --no-self-approval, someone else has to approve what --ask matches; give --approver PRINCIPAL, or leave it out"
     )]

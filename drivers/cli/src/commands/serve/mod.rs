@@ -70,7 +70,12 @@ pub(crate) async fn run(options: Options) -> Exit {
 async fn serve(options: Options) -> Result<(), ServeError> {
     let check_only = options.check;
     let settings = Settings::new(options)?;
-    logging::install_for_server(settings.logs);
+    if check_only {
+        // A check connects to nothing, and would say that it does.
+        logging::install_for_client();
+    } else {
+        logging::install_for_server(settings.logs);
+    }
     descriptors::raise_limit();
     let addresses = Addresses::resolve(&settings).await?;
     let pool = match &settings.pool {

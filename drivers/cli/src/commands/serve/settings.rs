@@ -151,7 +151,7 @@ fn agents(
     let mut named = BTreeSet::new();
     for NamedCommand { agent, command } in of_flags {
         if !named.insert(agent.as_str().to_owned()) {
-            return Err(ServeError::TwoAgents(agent.as_str().to_owned()));
+            return Err(ServeError::TwoAgents(agent));
         }
         agents.retain(|other| other.agent != agent);
         let result = ResultSource::default();

@@ -79,8 +79,14 @@ fn two_agents_of_one_name_are_refused() {
         let output = run(&[&["serve", "--check"], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
     }
-    let output = run(&["serve", "--check", "--agent", "a=cat", "--agent", "a=sort"]);
-    assert!(stderr(&output).contains("the agent a is offered twice"), "{}", stderr(&output));
+    for name in ["a", "a@1"] {
+        let (one, other) = (format!("{name}=cat"), format!("{name}=sort"));
+        let output = run(&["serve", "--check", "--agent", &one, "--agent", &other]);
+        let said = format!(
+            "nuncio: the agent {name} is offered twice; give each a name of its own, or a version of its own as in a@1 and a@2"
+        );
+        assert_eq!(stderr(&output).trim_end(), said);
+    }
     let output = run(&["serve", "--check", "--agent", "a=cat", "--result", "a=json"]);
     assert!(stdout(&output).contains("a: cat (the result is json)"), "{}", stdout(&output));
 }

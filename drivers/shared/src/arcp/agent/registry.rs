@@ -56,7 +56,9 @@ impl Registry {
             match (entry.unversioned.is_some(), entry.versions.is_empty()) {
                 (false, true) => return Some(format!("the agent {name:?} has no implementation")),
                 (true, false) => {
-                    return Some(format!("the agent {name:?} has versions and an unversioned implementation"));
+                    return Some(format!(
+                        "the agent {name:?} is there with a version and without; give each a version, as in {name}@1"
+                    ));
                 }
                 (true, true) | (false, false) => {}
             }
@@ -125,7 +127,8 @@ mod tests {
         assert_eq!(fault(&["a@1", "a@2"], Some("1")), "");
         assert_eq!(fault(&["a@1"], Some("2")), r#"the agent "a" has no version "2" to be its default"#);
         assert_eq!(fault(&["a"], Some("1")), r#"the agent "a" has no version "1" to be its default"#);
-        assert_eq!(fault(&["a", "a@1"], None), r#"the agent "a" has versions and an unversioned implementation"#);
+        let both = r#"the agent "a" is there with a version and without; give each a version, as in a@1"#;
+        assert_eq!(fault(&["a", "a@1"], None), both);
         assert_eq!(fault(&["b"], Some("1")), r#"the agent "a" has no implementation"#);
     }
 
