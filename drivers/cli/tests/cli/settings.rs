@@ -124,11 +124,11 @@ fn an_error_in_the_file_is_reported_with_its_position() {
     let unknown = File::new("unknown", "listen = \"127.0.0.1:0\"\nlissen = 1\n");
     insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `behind-proxy`, `watch`, `metrics`, `console`, `stdio`, `shards`, `demo-agents`, `ask`, `no-self-approval`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `pool`, `security`, `limits`, `log-level`, `log-format`, `agents`; see nuncio serve --help"##);
     let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
-    insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: extra `=`, expected nothing; see nuncio serve --help"##);
+    insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: jobs: a line must have a key, `=` and a value; for example jobs = 100000; see nuncio serve --help"##);
     let span = File::new("span", "drain = \"10 parsecs\"\n");
-    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: write a duration as 90s, 10m, 1h 30m or 250ms; a number without a unit is seconds; see nuncio serve --help"##);
+    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: drain: write a duration as 90s, 10m, 1h 30m or 250ms; a number without a unit is seconds; for example drain = "10s"; see nuncio serve --help"##);
     let token = File::new("token", "[security]\ntoken = [\"s3cret\"]\n");
-    insta::assert_snapshot!(token.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 9: write it as TOKEN=PRINCIPAL; see nuncio serve --help"##);
+    insta::assert_snapshot!(token.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 9: token: write it as TOKEN=PRINCIPAL; for example token = ["TOKEN=me@example.com"]; see nuncio serve --help"##);
     let moved = [
         ("token = [\"s3cret=a\"]\n", "line 1, column 1: token does not belong here, but in [security]"),
         ("jobs-per-session = 1\n", "line 1, column 1: jobs-per-session does not belong here, but in [limits]"),
@@ -147,9 +147,9 @@ fn an_error_in_the_file_is_reported_with_its_position() {
     let secret = File::new("secret", "[security]\ntoken = \"s3cret=alice\"\n");
     assert!(!secret.complaint().contains("s3cret"), "{}", secret.complaint());
     let quotes = File::new("quotes", "[agents.a]\ncommand = \"sh -c 'x\"\n");
-    insta::assert_snapshot!(quotes.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 11: the command cannot be split into words: missing closing quote; see nuncio serve --help"##);
+    insta::assert_snapshot!(quotes.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 11: command: the command cannot be split into words: missing closing quote; for example command = "python3 agent.py"; see nuncio serve --help"##);
     let limit = File::new("limit", "[limits]\nsessions = 0\n");
-    insta::assert_snapshot!(limit.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 12: invalid value: integer `0`, expected a whole number that is at least 1; see nuncio serve --help"##);
+    insta::assert_snapshot!(limit.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 12: sessions: invalid value: integer `0`, expected a whole number that is at least 1; for example sessions = 10000; see nuncio serve --help"##);
 }
 
 #[test]
@@ -158,17 +158,20 @@ fn a_value_of_another_type_is_reported_with_the_form_that_is_expected() {
         ("[agents]\nping = \"sh\"\n", "expected a table, such as [agents.report] with command = \"python3 agent.py\""),
         ("agents = 3\n", "expected tables, such as [agents.report]"),
         ("[agents.a]\npty = true\n", "missing field `command`; write command = \"python3 agent.py\""),
-        ("[security]\ntoken = \"s3cret=me\"\n", "this value is not valid here, expected an array, such as [\"...\"]"),
-        ("security = 3\n", "expected a table, [security]"),
-        ("limits = 3\n", "expected a table, [limits]"),
-        ("pool = 3\n", "expected a table, [pool]"),
+        (
+            "[security]\ntoken = \"s3cret=me\"\n",
+            "this value is not valid here, expected an array; for example token = [\"TOKEN=me@example.com\"]",
+        ),
+        ("security = 3\n", "expected a table, such as [security] with token-file = \"tokens\""),
+        ("limits = 3\n", "expected a table, such as [limits] with jobs = 100"),
+        ("pool = 3\n", "expected a table, such as [pool] with cap-id = \"front-1\""),
         ("[limits]\nframe-bytes = true\n", "expected a size, such as \"64 KiB\""),
         ("[limits]\nframe-bytes = \"lots\"\n", "string \"lots\", expected a size, such as \"64 KiB\""),
         ("journal-max = \"lots\"\n", "string \"lots\", expected a size, such as \"64 KiB\""),
         ("[limits]\nsessions = true\n", "expected a whole number that is at least 1"),
         ("stdio = \"yes\"\n", "expected true or false"),
-        ("listen = 3\n", "expected a text in quotes, such as \"...\""),
-        ("ask = \"tool.call=x\"\n", "expected an array, such as [\"...\"]"),
+        ("listen = 3\n", "expected a text in quotes; for example listen = \"127.0.0.1:7777\""),
+        ("ask = \"tool.call=x\"\n", "expected an array; for example ask = [\"tool.call=payments.*\"]"),
         ("drain = true\n", "a duration is a string such as \"10m\""),
     ] {
         let complaint = File::new("forms", text).complaint();
@@ -199,9 +202,9 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     nuncio: the versions of agent "a" have different values of restart, which is one value for all versions; give it for one version only
     "##);
     let again = File::new("again", "[agents.a]\ncommand = \"sh\"\nrestart = \"again\"\n");
-    insta::assert_snapshot!(again.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 3, column 11: unknown variant `again`, expected `fail` or `rerun`; see nuncio serve --help"##);
+    insta::assert_snapshot!(again.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 3, column 11: restart: unknown variant `again`, expected `fail` or `rerun`; for example restart = "rerun"; see nuncio serve --help"##);
     let ask = File::new("ask", "ask = [\"tool=x\"]\n");
-    insta::assert_snapshot!(ask.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 7: "tool" is not a namespace of operations, such as tool.call, fs.write, net.fetch, model.use or agent.delegate; see nuncio serve --help"##);
+    insta::assert_snapshot!(ask.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 7: ask: "tool" is not a namespace of operations, such as tool.call, fs.write, net.fetch, model.use or agent.delegate; for example ask = ["tool.call=payments.*"]; see nuncio serve --help"##);
     let name = File::new("name", "[agents.\"@1\"]\ncommand = \"sh\"\n");
     insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is not an agent; write NAME or NAME@VERSION; see nuncio serve --help"##);
     let missing = run(&["serve", "--config", "/no/such/file.toml"]);

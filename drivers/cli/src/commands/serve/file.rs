@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use serde::Deserialize;
@@ -76,13 +76,6 @@ fn yes() -> bool {
 }
 
 impl File {
-    pub(super) fn read(path: &Path) -> Result<File, ServeError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ServeError::FileUnreadable { path: path.to_owned(), error })?;
-        toml::from_str(&text)
-            .map_err(|error| ServeError::FileInvalid { path: path.to_owned(), complaint: complaint(&text, &error) })
-    }
-
     /// The `max-concurrent` of each agent. It counts for all versions of an agent together.
     pub(super) fn max_concurrent(&self) -> Result<BTreeMap<String, NonZeroU32>, ServeError> {
         let mut limits = BTreeMap::new();
@@ -106,67 +99,4 @@ impl File {
         }
         Ok(restarts)
     }
-}
-
-/// Says what is wrong and what is expected, with an example. A value that may be a secret is left out.
-fn sentence(message: &str, is_secret: bool) -> String {
-    let (found, expected) = match message.rsplit_once(", expected ") {
-        Some((found, expected)) if message.starts_with("invalid") => (found, Some(expected)),
-        _ => (message, None),
-    };
-    let found = if is_secret && found.contains("invalid") { "this value is not valid here" } else { found };
-    let form = expected.map(|expected| match expected {
-        "a sequence" => "an array, such as [\"...\"]",
-        "a map" => "tables, such as [agents.report]",
-        "a boolean" => "true or false",
-        "a string" => "a text in quotes, such as \"...\"",
-        "an integer or string" | "parsable string" => "a size, such as \"64 KiB\"",
-        "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => "a whole number that is at least 1",
-        "u32" | "u64" | "usize" => "a whole number, such as 100",
-        other => other,
-    });
-    let form = form.map(|form| format!(", expected {form}")).unwrap_or_default();
-    let example = if found == "missing field `command`" { "; write command = \"python3 agent.py\"" } else { "" };
-    format!("{found}{form}{example}")
-}
-
-/// Says where a key belongs that is not valid where it is, if another part of the file has it.
-fn belongs(message: &str) -> Option<String> {
-    let key = message.strip_prefix("unknown field `")?.split('`').next()?;
-    let parts = [
-        ("in [security]", flags::<Security>()),
-        ("in [pool]", flags::<PoolOptions>()),
-        ("in [limits]", flags::<Limits>()),
-        ("in the table of an agent, such as [agents.report]", keys::<Agent>()),
-        ("at the beginning of the file, before the first table", keys::<File>()),
-    ];
-    let (part, _) = parts.into_iter().find(|(_, keys)| keys.iter().any(|known| known == key))?;
-    Some(format!("{key} does not belong here, but {part}"))
-}
-
-/// The keys of a table whose keys are flags.
-fn flags<T: clap::Args>() -> Vec<String> {
-    let command = T::augment_args(clap::Command::new("nuncio"));
-    command.get_arguments().filter_map(clap::Arg::get_long).map(str::to_owned).collect()
-}
-
-/// The keys of another part of the file. An unknown key makes `serde` name them.
-fn keys<T: serde::de::DeserializeOwned>() -> Vec<String> {
-    let Err(error) = toml::from_str::<T>("no-such-key = 0") else { return Vec::new() };
-    error.message().split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// Describes an error with its line and column. The line itself is left out, and so are values in the table of secrets.
-fn complaint(text: &str, error: &toml::de::Error) -> String {
-    let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
-    let before = &text[..at];
-    let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
-    let line = before.matches('\n').count();
-    let table = text.lines().take(line + 1).filter(|line| line.trim_start().starts_with('[')).last();
-    let is_secret = [table, text.lines().nth(line)].into_iter().flatten().any(|line| line.contains("security"));
-    format!(
-        "line {}, column {column}: {}",
-        line + 1,
-        belongs(error.message()).unwrap_or_else(|| sentence(error.message(), is_secret))
-    )
 }

@@ -71,7 +71,7 @@ macro_rules! limits {
     ($($(#[$attribute:meta])* $name:ident: $kind:ty, $value:literal, $set:expr;)*) => {
         /// Limits and intervals. Those that are not given keep the default of [`Config`].
         #[derive(Args, Clone, Debug, Default, Deserialize)]
-        #[serde(deny_unknown_fields, rename_all = "kebab-case", default, expecting = "a table, [limits]")]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case", default, expecting = "a table, such as [limits] with jobs = 100")]
         #[command(next_help_heading = "Limits")]
         pub(super) struct Limits {
             $($(#[$attribute])* #[arg(long, value_name = $value, value_parser = parse::<$kind>)] $name: Option<$kind>,)*

@@ -26,6 +26,7 @@ mod metrics;
 mod metrics_port;
 mod no_effect;
 mod options;
+mod parse;
 mod pool;
 mod reload;
 mod security;

@@ -7,7 +7,7 @@ use nuncio_tokio::auth::{BoxVerifier, ReplaceableVerifier, ServerTls};
 use tokio::time::MissedTickBehavior;
 use tracing::error;
 
-use super::file::File;
+use super::parse;
 use super::security::{Security, SecurityError};
 use super::settings::Settings;
 use super::watch::{Stamps, Watch};
@@ -78,7 +78,7 @@ impl Reload {
     }
 
     fn replace(&mut self) -> Result<(), ReloadError> {
-        let file = self.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let file = self.config.as_deref().map(parse::read).transpose()?.unwrap_or_default();
         let security = self.of_flags.clone().or(file.security);
         let files: Vec<PathBuf> = security.files().chain(self.config.iter()).cloned().collect();
         if files != self.files {

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::agent::{AgentName, NamedCommand, NamedResult, Restart};
 use super::ask::Marked;
 use super::error::ServeError;
-use super::file::{Agent, File};
+use super::file::Agent;
 use super::journal::{JournalOptions, JournalSetting};
 use super::limits::Limits;
 use super::options::{Compat, EndpointPath, Options};
+use super::parse;
 use super::pool::PoolSetting;
 use super::security::Security;
 use super::watch::Stamps;
@@ -74,7 +75,7 @@ pub(super) struct AgentSetting {
 impl Settings {
     /// Reads the configuration file, if one is given, and combines it with the flags.
     pub(super) fn new(options: Options) -> Result<Settings, ServeError> {
-        let file = options.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let file = options.config.as_deref().map(parse::read).transpose()?.unwrap_or_default();
         let mut max_concurrent = file.max_concurrent()?;
         max_concurrent.extend(options.max_concurrent.into_iter().map(|limit| (limit.name, limit.jobs)));
         let mut restart = file.restart()?;

@@ -20,10 +20,16 @@ use super::error::ServeError;
 use crate::commands::cap::keys::{self, Identity};
 use crate::commands::cap::servers;
 use crate::error::Error;
+use crate::time::HumanDuration;
 
 /// The options, and the table `[pool]` of the configuration file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default, expecting = "a table, [pool]")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    default,
+    expecting = "a table, such as [pool] with cap-id = \"front-1\""
+)]
 #[command(next_help_heading = "Pool of CAP workers")]
 pub(super) struct PoolOptions {
     /// Offer the workers of a topic as an agent. With --journal, a server that was killed or stopped finds its jobs in the
@@ -54,9 +60,30 @@ pub(super) struct PoolOptions {
     /// Send requests unsigned, and accept results from everyone who can reach the bus
     #[arg(long)]
     cap_unsigned: bool,
-    #[command(flatten)]
-    #[serde(flatten)]
-    production: ProductionOptions,
+    /// Seal requests for one tenant, and take only sealed results, as `nuncio cap submit --production` does. It needs
+    /// --cap-keys, --cap-tenant and --cap-peer
+    #[arg(long, conflicts_with = "cap_unsigned")]
+    cap_production: bool,
+    /// Tenant for which this server submits jobs to the pool
+    #[arg(long, value_name = "NAME")]
+    cap_tenant: Option<String>,
+    /// Sender whose results and progress are accepted for the tenant: the router, or a worker. Repeat it for more
+    #[arg(long = "cap-peer", value_name = "ID")]
+    #[serde(rename = "cap-peer")]
+    cap_peers: Vec<String>,
+    /// Service for which jobs are submitted. The label `x-arcp-principal` names the principal that submitted the job in
+    /// ARCP
+    #[arg(long, value_name = "NAME")]
+    cap_principal: Option<String>,
+    /// Time for which a packet is valid, at most 5m. Give router and workers the same value [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    cap_packet_lifetime: Option<HumanDuration>,
+    /// Largest difference between the clocks of two machines, at most 1m [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    cap_clock_skew: Option<HumanDuration>,
+    /// Number of packets that are remembered until they expire, so that none is accepted twice [default: 100000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    cap_replay_window: Option<u32>,
 }
 
 /// The value of `--cap-agent`: `NAME[@VERSION]=TOPIC`.
@@ -107,7 +134,13 @@ impl PoolOptions {
             cap_keys: self.cap_keys.or(others.cap_keys),
             cap_key: self.cap_key.or(others.cap_key),
             cap_unsigned: self.cap_unsigned || others.cap_unsigned,
-            production: self.production.or(others.production),
+            cap_production: self.cap_production || others.cap_production,
+            cap_tenant: self.cap_tenant.or(others.cap_tenant),
+            cap_peers: if self.cap_peers.is_empty() { others.cap_peers } else { self.cap_peers },
+            cap_principal: self.cap_principal.or(others.cap_principal),
+            cap_packet_lifetime: self.cap_packet_lifetime.or(others.cap_packet_lifetime),
+            cap_clock_skew: self.cap_clock_skew.or(others.cap_clock_skew),
+            cap_replay_window: self.cap_replay_window.or(others.cap_replay_window),
         }
     }
 
@@ -116,7 +149,7 @@ impl PoolOptions {
         let wrong = |option: &'static str, complaint: &dyn std::fmt::Display| {
             ServeError::Pool(format!("--{option}: {complaint}"))
         };
-        let PoolOptions { cap_agents: agents, nats, redis, cap_id, cap_keys, cap_key, cap_unsigned, production } = self;
+        let PoolOptions { cap_agents: agents, nats, redis, cap_id, cap_keys, cap_key, cap_unsigned, .. } = self;
         if agents.is_empty() && nats.is_none() {
             return Ok(None);
         }
@@ -139,6 +172,15 @@ impl PoolOptions {
                      reach the bus",
                 ));
             }
+        };
+        let production = ProductionOptions {
+            cap_production: self.cap_production,
+            cap_tenant: self.cap_tenant,
+            cap_peers: self.cap_peers,
+            cap_principal: self.cap_principal,
+            cap_packet_lifetime: self.cap_packet_lifetime,
+            cap_clock_skew: self.cap_clock_skew,
+            cap_replay_window: self.cap_replay_window,
         };
         let production = production.setting().map_err(ServeError::Pool)?;
         if production.is_some() && keys.is_none() {

@@ -1,41 +1,20 @@
 //! The production profile of a pool.
 
-use clap::Args;
 use nuncio_core::cap::{ComponentId, Keyring};
 use nuncio_tokio::cap::{ClientProduction, Production};
-use serde::Deserialize;
 
 use crate::commands::cap::{keys, production};
 use crate::error::Error;
 use crate::time::HumanDuration;
 
-/// The options, and members of the table `[pool]` of the configuration file.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
+/// The options, as [`PoolOptions`](super::PoolOptions) has them.
 pub(super) struct ProductionOptions {
-    /// Seal requests for one tenant, and take only sealed results, as `nuncio cap submit --production` does. It needs
-    /// --cap-keys, --cap-tenant and --cap-peer
-    #[arg(long, conflicts_with = "cap_unsigned")]
     pub(super) cap_production: bool,
-    /// Tenant for which this server submits jobs to the pool
-    #[arg(long, value_name = "NAME")]
     pub(super) cap_tenant: Option<String>,
-    /// Sender whose results and progress are accepted for the tenant: the router, or a worker. Repeat it for more
-    #[arg(long = "cap-peer", value_name = "ID")]
-    #[serde(rename = "cap-peer")]
     pub(super) cap_peers: Vec<String>,
-    /// Service for which jobs are submitted. The label `x-arcp-principal` names the principal that submitted the job in
-    /// ARCP
-    #[arg(long, value_name = "NAME")]
     pub(super) cap_principal: Option<String>,
-    /// Time for which a packet is valid, at most 5m. Give router and workers the same value [default: 5m]
-    #[arg(long, value_name = "DURATION")]
     pub(super) cap_packet_lifetime: Option<HumanDuration>,
-    /// Largest difference between the clocks of two machines, at most 1m [default: 0s]
-    #[arg(long, value_name = "DURATION")]
     pub(super) cap_clock_skew: Option<HumanDuration>,
-    /// Number of packets that are remembered until they expire, so that none is accepted twice [default: 100000]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) cap_replay_window: Option<u32>,
 }
 
@@ -49,19 +28,6 @@ pub(super) struct ProductionSetting {
 }
 
 impl ProductionOptions {
-    /// These options, and `others` where they are not given.
-    pub(super) fn or(self, others: ProductionOptions) -> ProductionOptions {
-        ProductionOptions {
-            cap_production: self.cap_production || others.cap_production,
-            cap_tenant: self.cap_tenant.or(others.cap_tenant),
-            cap_peers: if self.cap_peers.is_empty() { others.cap_peers } else { self.cap_peers },
-            cap_principal: self.cap_principal.or(others.cap_principal),
-            cap_packet_lifetime: self.cap_packet_lifetime.or(others.cap_packet_lifetime),
-            cap_clock_skew: self.cap_clock_skew.or(others.cap_clock_skew),
-            cap_replay_window: self.cap_replay_window.or(others.cap_replay_window),
-        }
-    }
-
     /// How requests are sealed, if they are.
     pub(super) fn setting(self) -> Result<Option<ProductionSetting>, String> {
         let ProductionOptions { cap_production, cap_tenant, cap_peers, cap_principal, .. } = self;

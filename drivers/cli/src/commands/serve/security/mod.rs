@@ -25,7 +25,12 @@ use tokens::{Token, TokenError};
 
 /// The options, and the table `[security]` of the configuration file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default, expecting = "a table, [security]")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    default,
+    expecting = "a table, such as [security] with token-file = \"tokens\""
+)]
 #[command(next_help_heading = "Authentication")]
 pub(super) struct Security {
     /// Accept this bearer token, as this principal. Repeat it, or separate tokens with commas, for more
