@@ -125,12 +125,14 @@ fn a_job_is_submitted_and_has_progress_and_one_result() {
 #[test]
 fn a_sign_of_a_job_is_heard_and_not_shown() {
     let mut harness = Harness::new();
-    harness.submit("j");
+    let job = harness.submit("j");
+    assert!(!harness.client.is_heard(job));
     for _ in 0..20 {
         assert_eq!(harness.wait(20), [""; 0], "the request is not sent again");
         let step_id = "x-nuncio-sign".into();
         let sign = JobProgress { job_id: "j".into(), step_id, status: JobStatus::RUNNING, ..JobProgress::default() };
         harness.client.handle_packet(harness.now, &Subject::JobProgress, &packet(sign));
+        assert!(harness.client.is_heard(job));
         assert_eq!(harness.drain(), [""; 0]);
     }
     assert_eq!(harness.wait(30), ["submit j"]);

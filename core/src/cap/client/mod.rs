@@ -30,7 +30,7 @@ use alloc::sync::Arc;
 
 use self::config::ClientConfig;
 use self::jobs::Jobs;
-use self::output::{ClientOutput, ClientTimer};
+use self::output::{ClientJob, ClientOutput, ClientTimer};
 use crate::cap::signature::profile::ProductionPackets;
 use crate::clock::Clock;
 use crate::random::Random;
@@ -115,6 +115,12 @@ impl Client {
     /// Returns the number of jobs whose result is awaited.
     pub fn awaited(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// Returns whether anything was heard of a job: progress, or a sign that a worker has it. Of a job that is no longer
+    /// awaited, that is true.
+    pub fn is_heard(&self, job: ClientJob) -> bool {
+        self.jobs.unheard(job).is_none()
     }
 
     /// Advances the time, which never steps back.

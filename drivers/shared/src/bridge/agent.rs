@@ -67,9 +67,8 @@ pub struct Pool<D> {
     silence: Duration,
 }
 
-/// How long a pool may say nothing of a job before that is reported. A router that knows a job gives it to a worker or refuses it
-/// within half of that (30 s).
-const SILENCE: Duration = Duration::from_mins(1);
+/// How long a pool may say nothing of a job before that is reported. Workers of Nuncio give a sign of each job every 5 s.
+const SILENCE: Duration = Duration::from_secs(15);
 
 impl<D: Driver> Pool<D> {
     /// Returns the pool that a client submits to. Give the client an [id](crate::cap::ClientBuilder::id), so that it has the
@@ -79,7 +78,8 @@ impl<D: Driver> Pool<D> {
     }
 
     /// How long the pool may say nothing at all of a job before a `log` event of the level `warn` and a line of the log report
-    /// that, once for each job. The job goes on: a worker may run it without reporting progress. Default: 1 minute.
+    /// that, once for each job, with what to check. The job goes on. Workers of Nuncio say that they have a job, and others may
+    /// run it without reporting progress. Default: 15 seconds.
     #[must_use]
     pub fn warn_after(self, silence: Duration) -> Pool<D> {
         Pool { silence, ..self }
@@ -149,7 +149,7 @@ impl<D: Driver> Agent for PoolAgent<D> {
         let job = self.client.submit(submit).await.map_err(|error| request::not_submitted(&error))?;
         let outstanding = self.tally.dispatch();
         let mut job = Guard { job, ctx: ctx.clone(), is_over: false };
-        let silence = Silence { client: self.client.id(), after: self.silence };
+        let silence = Silence { client: self.client.id(), topic: self.topic.as_str(), after: self.silence };
         job.follow(&mut note, silence, self.client.pause(self.silence)).await?;
         let result = job.end().await?;
         drop(outstanding);
@@ -214,7 +214,9 @@ impl Guard {
                 Next::Progress(None) => return Ok(()),
                 Next::Silent => {
                     is_heard = true;
-                    report::silent(&self.ctx, silence).await?;
+                    if !self.job.is_heard() {
+                        report::silent(&self.ctx, note, silence).await?;
+                    }
                 }
                 Next::Progress(Some(progress)) => {
                     is_heard = true;

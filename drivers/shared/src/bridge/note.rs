@@ -25,13 +25,17 @@ pub(super) struct Note {
     /// How many artifacts of the result were reported.
     #[serde(default)]
     pub(super) artifacts: usize,
+    /// Whether it was reported that nothing was heard of the job.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) silent: bool,
 }
 
 impl Note {
     /// Returns the note of a job that was not submitted yet.
     pub(super) fn new(ctx: &JobContext, sender: &str, topic: &str) -> Note {
         let deadline_ms = ctx.time_left().map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1));
-        Note { sender: sender.to_owned(), topic: topic.to_owned(), deadline_ms, reported: Vec::new(), artifacts: 0 }
+        let (sender, topic) = (sender.to_owned(), topic.to_owned());
+        Note { sender, topic, deadline_ms, reported: Vec::new(), artifacts: 0, silent: false }
     }
 
     /// Returns the note that an earlier run has left. It fails if there is one that cannot be read.

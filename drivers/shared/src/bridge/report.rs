@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use nuncio_core::arcp::{Body, Number};
+use serde_json::value::RawValue;
 use tracing::warn;
 
 use super::note::Note;
@@ -23,17 +24,26 @@ const UNKNOWN_TYPE: &str = "application/octet-stream";
 pub(super) struct Silence<'a> {
     /// The id of the client that has submitted it.
     pub(super) client: &'a str,
+    /// The topic of the job.
+    pub(super) topic: &'a str,
     pub(super) after: Duration,
 }
 
-/// Reports that nothing was heard of a job.
-pub(super) async fn silent(ctx: &JobContext, Silence { client, after }: Silence<'_>) -> Result<(), Failure> {
-    warn!(job = %Sanitized(&ctx.job_id()), client, ?after, "the pool has said nothing of the job; if no worker runs it, check that a router runs on the bus and accepts this client");
+/// Reports that nothing was heard of a job, and notes that.
+pub(super) async fn silent(ctx: &JobContext, note: &mut Note, silence: Silence<'_>) -> Result<(), Failure> {
+    let Silence { client, topic, after } = silence;
+    if std::mem::replace(&mut note.silent, true) {
+        return Ok(());
+    }
+    warn!(job = %Sanitized(&ctx.job_id()), client, topic, ?after, "no worker of the pool has said that it has begun the job");
     let text = format!(
-        "the pool of workers has said nothing of the job for {after:?}: a worker runs it and reports no progress, or no router \
-         on the bus accepts requests of {client:?}"
+        "no worker of the pool has said within {after:?} that it has begun the job. Check that a worker serves the topic \
+         {topic:?} and is not busy with other jobs, and that a router runs on the same bus and accepts requests of \
+         {client:?}. A worker may also run the job and report no progress"
     );
-    ctx.log(Level::Warn, &text).field("source", "pool").await.map_err(Failure::from)
+    let source = RawValue::from_string(r#"{"source":"pool"}"#.to_owned()).ok();
+    let body = Body::log(Level::Warn.as_str(), &text, source.as_deref());
+    Ok(ctx.emit_noted(&body, &note.text()?).await?)
 }
 
 /// Reports progress as an event, or as a charge if it is a cost, and notes that.

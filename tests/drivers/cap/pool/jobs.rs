@@ -27,7 +27,10 @@ fn a_job_of_which_the_pool_says_nothing_is_reported_once() {
         let [(kind, body)] = &events[..] else { panic!("{events:?}") };
         assert_eq!((kind.as_str(), &body["level"]), ("log", &json!("warn")));
         let said = body["message"].as_str().unwrap();
-        assert!(said.contains("has said nothing of the job") && said.contains(r#"requests of "front""#), "{said}");
+        for what in ["no worker of the pool has said", r#"the topic "job.work""#, r#"requests of "front""#] {
+            assert!(said.contains(what), "{what}: {said}");
+        }
+        assert_eq!(body["attributes"], json!({"source": "pool"}));
     });
 }
 

@@ -105,6 +105,11 @@ impl JobHandle {
         self.owner.hub.run(|state, now| state.machine.cancel(now, self.key, reason))
     }
 
+    /// Returns whether anything was heard of the job: progress, or a sign that a worker has it.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.owner.hub.look(|state| state.machine.is_heard(self.key))
+    }
+
     /// Returns whether the result is there, or is no longer awaited.
     pub fn has_ended(&self) -> bool {
         self.slot.has_ended()
