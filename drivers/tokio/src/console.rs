@@ -28,12 +28,11 @@
 //! connect to the other addresses of the server does not change. No cookie is set or read, so that a page of another site
 //! could do nothing in the name of a user who has logged in.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -46,7 +45,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use nuncio_link::{HostPolicy, OriginPolicy};
 use nuncio_shared::arcp::{ListenOptions, Via};
 use nuncio_shared::auth::PeerCertificate;
-use nuncio_shared::io::{Address, CancellationToken, Complaints, Sanitized, for_small_port, reachable};
+use nuncio_shared::io::{Address, Complaints, Places, Sanitized, for_small_port, reachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -161,35 +160,9 @@ struct Serving {
     tls: Option<nuncio_shared::auth::ServerTls>,
 }
 
-/// The connections that carry no WebSocket.
-struct Open {
-    /// How many there may be at the same time. Another one displaces the oldest.
-    max: usize,
-    /// The oldest first.
-    connections: VecDeque<Weak<CancellationToken>>,
-}
-
-impl Open {
-    fn new() -> Open {
-        Open { max: for_small_port(), connections: VecDeque::new() }
-    }
-
-    /// Makes room for a connection, and returns what ends it. It counts until that is dropped.
-    fn admit(&mut self) -> Arc<CancellationToken> {
-        self.connections.retain(|connection| connection.strong_count() > 0);
-        while self.connections.len() >= self.max {
-            if let Some(oldest) = self.connections.pop_front().and_then(|oldest| oldest.upgrade()) {
-                oldest.cancel();
-            }
-        }
-        let token = Arc::new(CancellationToken::new());
-        self.connections.push_back(Arc::downgrade(&token));
-        token
-    }
-}
-
 async fn accept(listener: TcpListener, serving: Arc<Serving>) {
-    let mut open = Open::new();
+    // For connections that carry no WebSocket.
+    let mut places = Places::new(for_small_port());
     let mut connections = JoinSet::new();
     let mut complaints = Complaints::new(1);
     loop {
@@ -200,12 +173,12 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
         };
         match accepted {
             Ok((socket, peer)) => {
-                let (serving, end) = (Arc::clone(&serving), open.admit());
+                let (serving, place) = (Arc::clone(&serving), places.admit());
                 connections.spawn(async move {
                     tokio::select! {
                         () = serving.connected(socket, peer) => {}
                         () = tokio::time::sleep(LIFETIME) => {}
-                        () = end.cancelled() => {}
+                        () = place.ended() => {}
                     }
                 });
             }
@@ -311,22 +284,5 @@ impl Body for Page {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_connection_displaces_the_oldest() {
-        let mut open = Open::new();
-        let mut tokens: Vec<_> = (0..open.max).map(|_| open.admit()).collect();
-        // One that has ended makes room.
-        tokens.pop();
-        tokens.push(open.admit());
-        assert!(tokens.iter().all(|token| !token.is_cancelled()));
-        let newest = open.admit();
-        assert!(tokens[0].is_cancelled() && !tokens[1].is_cancelled() && !newest.is_cancelled());
     }
 }

@@ -24,6 +24,7 @@ pub(crate) mod memory;
 pub(crate) mod narrow;
 mod outlet;
 pub(crate) mod pipe;
+mod places;
 pub(crate) mod port;
 mod process;
 mod race;
@@ -46,6 +47,7 @@ pub use descriptors::{for_small_port, raise_descriptor_limit};
 pub use dial::connect;
 pub use driver::{Accept, Child, Driver, Io, Process, Spawn};
 pub use listener::widen_backlog;
+pub use places::{Place, Places};
 pub use sync::{CancellationToken, Signal};
 pub use text::{Sanitized, is_active, sanitize};
 

@@ -1,11 +1,9 @@
 //! A coordinator on HTTP/1.1, with hyper.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -16,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(feature = "tls")]
 use nuncio_shared::auth::ServerTls;
 use nuncio_shared::caracal::{HttpRequest, Reply};
-use nuncio_shared::io::{Address, CancellationToken, Complaints, Sanitized, reachable};
+use nuncio_shared::io::{Address, CancellationToken, Complaints, Place, Places, Sanitized, reachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -202,7 +200,7 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 async fn accept(listener: TcpListener, serving: Arc<Serving>) {
     let mut connections = JoinSet::new();
     let mut complaints = Complaints::new(1);
-    let mut open: VecDeque<Weak<Connection>> = VecDeque::new();
+    let mut places = Places::new(serving.limits.connections);
     'accepting: loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -220,46 +218,21 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
                 continue;
             }
         };
-        while connections.len() >= serving.limits.connections.max(1) {
-            displace(&mut open);
+        while connections.len() >= places.max() {
+            places.displace();
             tokio::select! {
                 _ = connections.join_next() => {}
                 () = serving.stop.cancelled() => break 'accepting,
             }
         }
-        let connection = Arc::new(Connection::default());
-        open.retain(|connection| connection.strong_count() > 0);
-        open.push_back(Arc::downgrade(&connection));
-        connections.spawn(connected(socket, peer, Arc::clone(&serving), connection));
+        connections.spawn(connected(socket, peer, Arc::clone(&serving), places.admit()));
     }
     drop(listener);
-    for connection in open.iter().filter_map(Weak::upgrade) {
-        connection.stop.cancel();
-    }
+    places.end_all();
     while connections.join_next().await.is_some() {}
 }
 
-/// A connection that is served.
-#[derive(Default)]
-struct Connection {
-    /// Ends it, after the request that is under way.
-    stop: CancellationToken,
-    /// Whether a request is under way.
-    is_asked: AtomicBool,
-}
-
-/// Ends the oldest connection on which no request is under way, which may be one of a peer that never sends any.
-fn displace(open: &mut VecDeque<Weak<Connection>>) {
-    let is_idle = |connection: &Weak<Connection>| {
-        connection.upgrade().is_some_and(|connection| !connection.is_asked.load(Ordering::Relaxed))
-    };
-    let oldest = open.iter().position(is_idle).and_then(|at| open.remove(at));
-    if let Some(oldest) = oldest.and_then(|oldest| oldest.upgrade()) {
-        oldest.stop.cancel();
-    }
-}
-
-async fn connected(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>, connection: Arc<Connection>) {
+async fn connected(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>, place: Arc<Place>) {
     // Without the option, answers are delayed and nothing else goes wrong.
     drop(socket.set_nodelay(true));
     let socket = IdleLimit::new(socket, serving.limits.idle(), std::future::pending());
@@ -268,33 +241,33 @@ async fn connected(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>, c
         let shaken = tokio::time::timeout(serving.limits.handshake_timeout, tls.shake_hands(crate::stream(socket)));
         let shaken = tokio::select! {
             shaken = shaken => shaken,
-            () = connection.stop.cancelled() => return,
+            () = place.ended() => return,
         };
         return match shaken {
-            Ok(Ok((stream, _))) => serve(stream.compat(), peer, serving, connection).await,
+            Ok(Ok((stream, _))) => serve(stream.compat(), peer, serving, place).await,
             Ok(Err(error)) => debug!(error = %Sanitized(&error), "a connection has no TLS"),
             Err(_) => debug!("a connection has no TLS in time"),
         };
     }
-    serve(socket, peer, serving, connection).await;
+    serve(socket, peer, serving, place).await;
 }
 
 async fn serve(
     socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     peer: SocketAddr,
     serving: Arc<Serving>,
-    served: Arc<Connection>,
+    place: Arc<Place>,
 ) {
     let limits = serving.limits;
-    let asked = Arc::clone(&served);
+    let asked = Arc::clone(&place);
     let service = service_fn(move |request: Request<Incoming>| {
         let (serving, asked) = (Arc::clone(&serving), Arc::clone(&asked));
         async move {
-            asked.is_asked.store(true, Ordering::Relaxed);
+            asked.set_busy(true);
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let response = serving.respond(request).await;
             serving.log(peer, method.as_str(), &path, response.status());
-            asked.is_asked.store(false, Ordering::Relaxed);
+            asked.set_busy(false);
             Ok::<_, std::convert::Infallible>(response)
         }
     });
@@ -306,11 +279,11 @@ async fn serve(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = served.stop.cancelled() => {
+        () = place.ended() => {
             connection.as_mut().graceful_shutdown();
             match tokio::time::timeout(STOP_GRACE, &mut connection).await {
                 Ok(ended) => ended,
-                Err(_) if served.is_asked.load(Ordering::Relaxed) => connection.await,
+                Err(_) if place.is_busy() => connection.await,
                 // It may never get a request.
                 Err(_) => return,
             }

@@ -1,13 +1,11 @@
 //! The connections of the port of metrics: few, and none for long.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use nuncio_tokio::IdleLimit;
-use nuncio_tokio::io::{CancellationToken, for_small_port, monotonic};
+use nuncio_tokio::io::{Places, for_small_port, monotonic};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The time in which a byte has to move on a connection.
@@ -22,30 +20,14 @@ const WARNING_PERIOD: Duration = Duration::from_secs(1);
 /// A listening socket whose connections are limited.
 pub(super) struct MetricsPort {
     listener: TcpListener,
-    /// Connections at the same time. Another one displaces the oldest.
-    max: usize,
+    places: Places,
     lifetime: Duration,
-    /// The oldest first.
-    open: VecDeque<Weak<CancellationToken>>,
     warned: Option<Instant>,
 }
 
 impl MetricsPort {
     pub(super) fn new(listener: TcpListener) -> MetricsPort {
-        MetricsPort { listener, max: for_small_port(), lifetime: LIFETIME, open: VecDeque::new(), warned: None }
-    }
-
-    /// Makes room for a connection, and returns what ends it.
-    fn admit(&mut self) -> Arc<CancellationToken> {
-        self.open.retain(|connection| connection.strong_count() > 0);
-        while self.open.len() >= self.max {
-            if let Some(oldest) = self.open.pop_front().and_then(|oldest| oldest.upgrade()) {
-                oldest.cancel();
-            }
-        }
-        let token = Arc::new(CancellationToken::new());
-        self.open.push_back(Arc::downgrade(&token));
-        token
+        MetricsPort { listener, places: Places::new(for_small_port()), lifetime: LIFETIME, warned: None }
     }
 
     fn warn(&mut self, error: &io::Error) {
@@ -65,10 +47,10 @@ impl axum::serve::Listener for MetricsPort {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let (end, late) = (self.admit(), tokio::time::sleep(self.lifetime));
+                    let (place, late) = (self.places.admit(), tokio::time::sleep(self.lifetime));
                     let ended = async move {
                         tokio::select! {
-                            () = end.cancelled() => {}
+                            () = place.ended() => {}
                             () = late => {}
                         }
                     };
@@ -90,6 +72,8 @@ impl axum::serve::Listener for MetricsPort {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests {
+    use std::collections::VecDeque;
+
     use axum::serve::Listener as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -101,7 +85,7 @@ mod tests {
         let address = port.local_addr().unwrap();
         let mut clients = Vec::new();
         let mut streams = VecDeque::new();
-        for _ in 0..port.max {
+        for _ in 0..port.places.max() {
             clients.push(TcpStream::connect(address).await.unwrap());
             streams.push_back(port.accept().await.0);
         }
