@@ -11,6 +11,7 @@ use nuncio_tokio::caracal::{
 };
 
 use super::coordinator::Mode;
+use super::refusals::advice;
 use crate::error::Error;
 
 /// The coordinator, the application and its secret.
@@ -146,22 +147,6 @@ pub(super) fn ttl(text: &str) -> Result<Ttl, &'static str> {
     let duration: Duration = crate::time::positive_duration(text)?;
     let secs = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     u32::try_from(secs).ok().and_then(Ttl::from_secs).ok_or("the duration must be 1 second to 1 day")
-}
-
-/// What to do about a refusal with this code.
-fn advice(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "delegation_endpoint_not_found" => {
-            "one of the two sessions is not known or has ended: `nuncio caracal list` shows those that have not"
-        }
-        "delegation_not_found" => {
-            "the edge is not known, or was revoked before: `nuncio caracal list --edges --all` shows those that it keeps"
-        }
-        "parent_not_found" => {
-            "the session of --parent is not known or has ended: `nuncio caracal list` shows those that have not"
-        }
-        _ => return None,
-    })
 }
 
 impl From<CallError> for Error {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use nuncio_tokio::arcp::Time;
 use nuncio_tokio::caracal::{ApplicationId, Constraints, EdgeId, SessionId, Ttl};
 use serde::Serialize;
@@ -56,13 +57,13 @@ pub(super) struct DelegateOptions {
     #[arg(long, value_name = "ID", value_parser = application)]
     to_application: Option<ApplicationId>,
     /// Scope that is passed on. Repeat it for more
-    #[arg(long = "scope", value_name = "SCOPE", required = true)]
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = NonEmptyStringValueParser::new())]
     scopes: Vec<String>,
     /// Resource that the edge is limited to. Repeat it for more. Coordinators for the SDK 1.0 need one
-    #[arg(long = "resource", value_name = "RESOURCE")]
+    #[arg(long = "resource", value_name = "RESOURCE", value_parser = NonEmptyStringValueParser::new())]
     resources: Vec<String>,
     /// Action that the edge is limited to, with a coordinator for the SDK 0.1. Repeat it for more
-    #[arg(long = "action", value_name = "ACTION")]
+    #[arg(long = "action", value_name = "ACTION", value_parser = NonEmptyStringValueParser::new())]
     actions: Vec<String>,
     /// Longest chain of delegations that begins with this edge, this one included
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

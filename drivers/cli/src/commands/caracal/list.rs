@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -33,6 +34,8 @@ Exit codes:
 
 /// The statuses of sessions and edges.
 const STATUSES: [&str; 5] = ["active", "suspended", "terminated", "expired", "revoked"];
+const OF_SESSIONS: [&str; 4] = ["active", "suspended", "terminated", "expired"];
+const OF_EDGES: [&str; 3] = ["active", "revoked", "expired"];
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -54,7 +57,7 @@ pub(super) struct Options {
     below: Option<String>,
     /// List at most this many, the newest ones
     #[arg(long, value_name = "NUMBER")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// Print a JSON object per line
     #[arg(long)]
     json: bool,
@@ -82,9 +85,31 @@ impl Options {
         is_shown && self.below.as_ref().is_none_or(|session| ends.contains(&session))
     }
 
+    /// Errors: no row has the status.
+    fn check(&self) -> Result<(), Error> {
+        let (rows, known) = if self.edges { ("edges", &OF_EDGES[..]) } else { ("sessions", &OF_SESSIONS[..]) };
+        match &self.status {
+            Some(status) if !known.contains(&status.as_str()) => {
+                Err(Error::Usage(format!("--status {status}: {rows} are {}", known.join(", "))))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Says why there is no row.
+    fn nothing(&self) -> &'static str {
+        if self.status.is_some() || self.of.is_some() || self.below.is_some() {
+            "nothing matches the options; check the ids, or leave options out"
+        } else if self.all {
+            "there is nothing to list"
+        } else {
+            "there is nothing to list; --all lists also what has ended"
+        }
+    }
+
     /// Returns as many rows as are wanted. The latest are the last ones.
     fn latest<'a, T>(&self, rows: &'a [T]) -> &'a [T] {
-        let skipped = self.limit.map_or(0, |limit| rows.len().saturating_sub(limit));
+        let skipped = self.limit.map_or(0, |limit| rows.len().saturating_sub(limit.get()));
         rows.get(skipped..).unwrap_or_default()
     }
 }
@@ -94,28 +119,29 @@ pub(super) async fn run(options: &Options) -> Exit {
 }
 
 async fn list(options: &Options) -> Result<Exit, Error> {
+    options.check()?;
     let connected = options.connection.open()?;
     let mut sessions = connected.sessions().await?;
     if options.edges {
         let mut edges = connected.edges(&sessions).await?;
         edges.retain(|edge| options.selects_edge(edge));
-        print(options.json, options.latest(&edges), edge_table).map_err(Error::stdout)?;
+        print(options, options.latest(&edges), edge_table).map_err(Error::stdout)?;
     } else {
         sessions.retain(|session| options.selects_session(session));
-        print(options.json, options.latest(&sessions), session_table).map_err(Error::stdout)?;
+        print(options, options.latest(&sessions), session_table).map_err(Error::stdout)?;
     }
     connected.caracal.close().await;
     Ok(Exit::Success)
 }
 
-fn print<T: Serialize>(as_json: bool, rows: &[T], table: fn(&[T]) -> Vec<String>) -> io::Result<()> {
+fn print<T: Serialize>(options: &Options, rows: &[T], table: fn(&[T]) -> Vec<String>) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if as_json {
+    if options.json {
         for row in rows {
             writeln!(out, "{}", json(row)?)?;
         }
     } else if rows.is_empty() {
-        eprint_line("there is nothing to list; --all lists also what has ended");
+        eprint_line(options.nothing());
     } else {
         for line in table(rows) {
             writeln!(out, "{line}")?;

@@ -11,6 +11,7 @@ mod demo;
 mod inspect_headers;
 mod list;
 mod listing;
+mod refusals;
 mod spawn;
 mod token;
 mod tree;

@@ -75,14 +75,19 @@ fn a_listing_whose_cursor_repeats_is_refused() {
 fn what_a_client_cannot_do_says_why_without_a_secret() {
     let serving = coordinator(&TWO);
     let session = printed(client(&serving, "app-a", &["spawn"]));
-    let cases: [(&[&str], &str, i32, &str); 12] = [
+    let theirs = printed(client(&serving, "app-b", &["spawn"]));
+    let cases: [(&[&str], &str, i32, &str); 16] = [
         (&["spawn"], "CARACAL_COORDINATOR_URL=", 2, "CARACAL_COORDINATOR_URL is not set"),
         (&["spawn"], "CARACAL_APP_CLIENT_SECRET=", 2, "there is no client secret"),
         (&["spawn"], "CARACAL_APP_CLIENT_SECRET=wr0ng", 5, "check the zone, the application and its secret"),
         (&["spawn"], "CARACAL_COORDINATOR_URL=http://127.0.0.1:1", 6, "could not be reached"),
         (&["spawn", "--ttl", "25h"], "X=", 2, "1 second to 1 day"),
         (&["list"], "CARACAL_ZONE_ID=other", 5, "check the zone"),
-        (&["delegate", &session, &session, "--scope", "x"], "X=", 5, "the coordinator refused the call"),
+        (&["delegate", &session, &session, "--scope", "x"], "X=", 5, "FROM and TO are the same session"),
+        (&["delegate", &session, &session, "--scope", ""], "X=", 2, "a value is required for '--scope"),
+        (&["delegate", &session, &theirs, "--scope", "x", "--to-application", "app-b"], "X=", 5, "--token-scope"),
+        (&["delegate", &theirs, &session, "--scope", "x"], "X=", 5, "FROM has to be a session of --application"),
+        (&["list", "--status", "revoked"], "X=", 2, "sessions are active, suspended, terminated, expired"),
         (&["delegate", &session, "nope", "--scope", "x"], "X=", 5, "one of the two sessions is not known"),
         (&["spawn", "--parent", "nope"], "X=", 5, "the session of --parent is not known"),
         (&["revoke", "nope"], "X=", 5, "the edge is not known"),
