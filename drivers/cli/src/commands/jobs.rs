@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, Changes, Width, columns, table};
-use crate::text::{eprint_line, json};
+use crate::text::{count, eprint_line, json};
 use crate::time::{HumanDuration, now, positive_duration};
 
 const AFTER_HELP: &str = "\
@@ -235,10 +235,9 @@ impl Page {
             eprint_line(&format!("there are more jobs: add --cursor {cursor} for the next page, or --all for all"));
         }
         if self.left_out > 0 {
-            eprint_line(&format!(
-                "{} older jobs are not shown: add --limit N for more, or --all for all",
-                self.left_out
-            ));
+            let left_out = count(self.left_out as u64, "older job");
+            let are = if self.left_out == 1 { "is" } else { "are" };
+            eprint_line(&format!("{left_out} {are} not shown: add --limit N for more, or --all for all"));
         }
         Ok(())
     }

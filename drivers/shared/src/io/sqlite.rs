@@ -30,6 +30,9 @@ impl Form {
     ///
     /// Errors: a sentence that says that the file cannot be read or written, is in use by another process, or has another form.
     pub(crate) fn open(&self, path: &Path) -> Result<Connection, String> {
+        if path.is_dir() {
+            return Err("it is a folder; give a file".to_owned());
+        }
         if let Some(log) = orphaned_log(path) {
             return Err(format!(
                 "the file is missing, although its log {} is there; put the file back beside its log, or move the log away to \
@@ -44,7 +47,9 @@ impl Form {
         match options.open(path) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => {
+                return Err(format!("{error}; check that its folder exists, and that this user may write there"));
+            }
         }
         let Form { application, version, content, schema } = self;
         let connection = Connection::open(path).map_err(fault)?;
@@ -58,7 +63,7 @@ impl Form {
             connection.execute_batch(&form).map_err(fault)?;
         }
         if number("application_id")? != *application {
-            return Err(format!("this is not a file of {content}"));
+            return Err(format!("this is not a file of {content}; give another file"));
         }
         let found = number("user_version")?;
         if found != *version {
@@ -76,6 +81,7 @@ fn fault(error: rusqlite::Error) -> String {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process has the file open; stop that process, or give another file".to_owned()
         }
+        Some(ErrorCode::NotADatabase) => "this is not a file of nuncio; give another file".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -88,6 +94,19 @@ mod tests {
 
     const FORM: Form =
         Form { application: 7, version: 1, content: "a test", schema: "CREATE TABLE t (n INTEGER) STRICT;" };
+
+    #[test]
+    fn what_is_no_file_of_this_form_is_refused_with_what_to_do() {
+        let folder = std::env::temp_dir();
+        assert_eq!(FORM.open(&folder).unwrap_err(), "it is a folder; give a file");
+        let path = folder.join(format!("nuncio-other-{}", std::process::id()));
+        std::fs::write(&path, "x".repeat(1_000)).unwrap();
+        assert_eq!(FORM.open(&path).unwrap_err(), "this is not a file of nuncio; give another file");
+        assert_eq!(std::fs::read(&path).unwrap().len(), 1_000, "it is left as it is");
+        std::fs::remove_file(&path).unwrap();
+        let refused = FORM.open(&path.join("file")).unwrap_err();
+        assert!(refused.ends_with("check that its folder exists, and that this user may write there"), "{refused}");
+    }
 
     #[test]
     fn a_log_without_its_file_is_refused_and_left_as_it_is() {

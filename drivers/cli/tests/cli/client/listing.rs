@@ -22,6 +22,8 @@ fn a_table_has_a_line_per_job_newest_first() {
     let one = runtime.run(&["jobs", "--limit", "1"]);
     assert_eq!(ids(&one.stdout), newest_first[..1]);
     assert!(one.stderr.contains("2 older jobs are not shown"), "{}", one.stderr);
+    let two = runtime.run(&["jobs", "--limit", "2"]);
+    assert!(two.stderr.contains("1 older job is not shown"), "{}", two.stderr);
     assert!(done.stdout.starts_with("JOB "), "{}", done.stdout);
     assert!(!done.stdout.contains('\u{1b}'), "no colours in a file: {}", done.stdout);
 }

@@ -222,3 +222,19 @@ fn a_missing_journal_is_not_created() {
     assert_eq!(serve(&folder.file("empty")).stop("TERM").0, Some(0));
     assert_eq!(run(&["journal", "check", &folder.file("empty")]).status.code(), Some(0));
 }
+
+#[test]
+fn a_folder_is_no_journal() {
+    let folder = Folder::new();
+    let path = folder.file("");
+    for command in
+        [&["journal", "check"][..], &["journal", "stats"], &["journal", "sessions"], &["replay", "--job", "1"]]
+    {
+        let refused = run(&[command, &[&path]].concat());
+        assert_eq!(refused.status.code(), Some(6), "{command:?}: {}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains(": it is a folder, and not a file; check that the path is right"),
+            "{command:?}"
+        );
+    }
+}

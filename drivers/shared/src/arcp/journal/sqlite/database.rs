@@ -69,6 +69,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens a database for writing, and creates it if it does not exist. Only the user of this process may read it.
     pub(super) fn open(path: &Path, sync: Sync) -> Result<Database, JournalError> {
+        check_file(path)?;
         check_log(path)?;
         let lock = Lock::take(path)?;
         check_whole(path)?;
@@ -102,6 +103,7 @@ impl Database {
 
     /// Opens a database for reading; another process may be writing it.
     pub(super) fn look(path: &Path) -> Result<Database, JournalError> {
+        check_file(path)?;
         check_log(path)?;
         check_whole(path)?;
         let database = Database::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, None)?;
@@ -286,6 +288,13 @@ impl Drop for Database {
             warn!(error = %Sanitized(&error), "the journal keeps its write-ahead log, because it could not be closed");
         }
     }
+}
+
+/// Checks that a path is not that of a folder, of which `SQLite` would say that reading it fails.
+///
+/// Errors: [`JournalError::Io`].
+fn check_file(path: &Path) -> Result<(), JournalError> {
+    if path.is_dir() { Err(JournalError::Io("it is a folder, and not a file".to_owned())) } else { Ok(()) }
 }
 
 /// Checks that there is no log without its file, because `SQLite` would delete it.
