@@ -232,7 +232,9 @@ impl From<ClientError> for Error {
                 Error::Refused(format!("the runtime does not offer {feature}, which this request needs"))
             }
             ClientError::Failed(RequestFailure::Refused(fault)) if fault.known() == Some(ErrorCode::JobNotFound) => {
-                Error::Refused(format!("there is no such job: {sentence}; `nuncio jobs` lists those that you may see"))
+                Error::Refused(format!(
+                    "the runtime refused the request: {sentence}; `nuncio jobs` lists the jobs that you may see"
+                ))
             }
             ClientError::Failed(RequestFailure::Refused(fault)) => Error::Refused(match advice(&fault.code) {
                 Some(advice) => format!("the runtime refused the request: {sentence}; {advice}"),

@@ -63,6 +63,17 @@ pub(crate) fn print_line(line: &str) {
     let _closed = writeln!(io::stdout(), "{}", sanitize(line));
 }
 
+/// Prints a line that a command was asked for on stdout. A reader that has closed it does not stop the command.
+///
+/// Errors: it cannot be written, for example because the disk is full.
+pub(crate) fn print_result(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", sanitize(line)).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Formats a number with its noun: `1 job`, `2 jobs`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

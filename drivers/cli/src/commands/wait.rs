@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, Changes};
-use crate::text::{eprint_line, print_line, sanitize};
+use crate::text::{eprint_line, print_result};
 use crate::time::positive_duration;
 
 const AFTER_HELP: &str = "\
@@ -98,6 +98,6 @@ async fn end(mut job: Subscription) -> Result<Exit, Error> {
     if let Some(error) = Error::of_unknown_end(&outcome) {
         return Err(error);
     }
-    print_line(&sanitize(&format!("{} {}", job.job_id(), outcome.status.as_str())));
+    print_result(&format!("{} {}", job.job_id(), outcome.status.as_str())).map_err(Error::stdout)?;
     Ok(outcome.status.into())
 }

@@ -106,6 +106,15 @@ fn check_prints_what_would_be_served() {
     "##);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_check_that_cannot_be_printed_is_an_error() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let output = nuncio(&["serve", "--check", "--demo-agents"]).stdout(full).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot write stdout"), "{}", stderr(&output));
+}
+
 #[test]
 fn flags_take_precedence_over_the_file() {
     let file = File::new("served", &WHOLE.replace("compat = \"python-1.1\"", ""));

@@ -13,7 +13,7 @@ use super::spawn::session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::text::{count, eprint_line, print_json, print_line};
+use crate::text::{count, eprint_line, print_json, print_result};
 
 const AFTER_DELEGATE: &str = "\
 Example:
@@ -28,7 +28,8 @@ Exit codes:
   0  the edge is active
   2  invalid usage
   5  the coordinator refused the edge, or the token service the secret
-  6  the coordinator is unreachable, or did not say whether it created one";
+  6  the coordinator is unreachable, or did not say whether it created one
+  7  stdout cannot be written";
 
 const AFTER_REVOKE: &str = "\
 Example:
@@ -159,7 +160,7 @@ async fn create(options: &DelegateOptions) -> Result<Exit, Error> {
         };
         print_json(&line).map_err(Error::stdout)?;
     } else {
-        print_line(created.edge.as_str());
+        print_result(created.edge.as_str()).map_err(Error::stdout)?;
     }
     Ok(Exit::Success)
 }

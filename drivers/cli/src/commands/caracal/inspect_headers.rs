@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::text::{print_json, print_line};
+use crate::text::{print_json, print_result};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -25,7 +25,8 @@ is one and when it expires.
 Exit codes:
   0  the headers name a session
   1  the headers do not name a session
-  2  invalid usage, or a line is not a header";
+  2  invalid usage, or a line is not a header
+  7  stdout cannot be written";
 
 /// Bytes of headers that are read from stdin.
 const MAX_INPUT: u64 = 1 << 20;
@@ -75,7 +76,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Error> {
     if options.json {
         print_json(&inspected).map_err(Error::stdout)?;
     } else {
-        inspected.rows().iter().for_each(|row| print_line(row));
+        inspected.rows().iter().try_for_each(|row| print_result(row)).map_err(Error::stdout)?;
     }
     Ok(if inspected.session.is_some() { Exit::Success } else { Exit::Failed })
 }

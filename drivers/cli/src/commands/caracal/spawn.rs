@@ -10,7 +10,7 @@ use crate::document::Document;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::text::{eprint_line, print_json, print_line};
+use crate::text::{eprint_line, print_json, print_result};
 
 const AFTER_SPAWN: &str = "\
 Example:
@@ -26,7 +26,8 @@ Exit codes:
   0  the session is open
   2  invalid usage
   5  the coordinator refused the session, or the token service the secret
-  6  the coordinator is unreachable, or did not say whether it opened one";
+  6  the coordinator is unreachable, or did not say whether it opened one
+  7  stdout cannot be written";
 
 const AFTER_TERMINATE: &str = "\
 Example:
@@ -152,7 +153,7 @@ async fn open(options: &SpawnOptions) -> Result<Exit, Error> {
         };
         print_json(&spawned).map_err(Error::stdout)?;
     } else {
-        print_line(session.as_str());
+        print_result(session.as_str()).map_err(Error::stdout)?;
     }
     Ok(Exit::Success)
 }

@@ -9,7 +9,7 @@ use super::connection::{Connection, ttl};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::text::{print_json, print_line};
+use crate::text::{print_json, print_result};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -26,7 +26,8 @@ Exit codes:
   0  the token was printed
   2  invalid usage
   5  the token service refused the exchange
-  6  the token service is unreachable";
+  6  the token service is unreachable
+  7  stdout cannot be written";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -60,7 +61,7 @@ async fn issue(options: &Options) -> Result<Exit, Error> {
         let expires_at = BearerToken::new(token).ok().and_then(|token| token.expires_at()).map(Time::to_rfc3339);
         print_json(&Issued { token, expires_at }).map_err(Error::stdout)?;
     } else {
-        print_line(token);
+        print_result(token).map_err(Error::stdout)?;
     }
     connected.caracal.close().await;
     Ok(Exit::Success)

@@ -1,13 +1,15 @@
 //! `nuncio serve --check`: prints what would be served.
 
+use std::io;
+
 use super::agent::Restart;
 use super::build::Service;
 use super::demo_agents;
 use super::settings::Settings;
 use crate::exec::program::ResultSource;
-use crate::text::print_line;
+use crate::text::print_result;
 
-pub(super) fn print(service: &Service, settings: &Settings) {
+pub(super) fn print(service: &Service, settings: &Settings) -> io::Result<()> {
     let mut lines = Vec::new();
     let mut line = |name: &str, text: String| lines.push(format!("{name:<8} {text}"));
     if let Some(file) = &settings.file {
@@ -78,7 +80,5 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     }
     line("stopping", format!("drain = {}, kill-grace = {}", settings.drain, settings.kill_grace));
     lines.push("valid: it would be served".to_owned());
-    for line in &lines {
-        print_line(line);
-    }
+    lines.iter().try_for_each(|line| print_result(line))
 }

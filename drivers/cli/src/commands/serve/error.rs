@@ -95,6 +95,8 @@ pub(super) enum ServeError {
     },
     #[error("{earlier} and {option} have the same port, {port}; give each a port of its own")]
     SamePort { option: &'static str, earlier: &'static str, port: u16 },
+    #[error("cannot write stdout: {0}")]
+    Stdout(io::Error),
     #[error("the operating system refused a resource: {0}")]
     System(#[from] io::Error),
     #[error("the operating system returned no random numbers: {0}")]
@@ -127,6 +129,7 @@ impl ServeError {
             #[cfg(not(unix))]
             ServeError::Platform => Exit::Failed,
             ServeError::JournalLost(_) => Exit::Lost,
+            ServeError::Stdout(_) => Exit::NotWritten,
             ServeError::NoPool(_)
             | ServeError::Journal(_)
             | ServeError::Build(_)

@@ -93,8 +93,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         for warning in no_effect::strangers(&settings) {
             eprint_line(&warning);
         }
-        check::print(&service, &settings);
-        return Ok(());
+        return check::print(&service, &settings).map_err(ServeError::Stdout);
     }
     for warning in no_effect::warnings(&settings) {
         eprint_line(&warning);
@@ -140,7 +139,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             uses.join("; ")
         ));
     }
-    print_ready(&service, url, settings.stdio)?;
+    print_ready(&service, url, settings.stdio).map_err(ServeError::Stdout)?;
     manager.ready(url);
     manager.watch(&service.server);
     tokio::select! {

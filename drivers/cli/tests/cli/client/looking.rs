@@ -217,3 +217,30 @@ fn the_end_of_the_time_to_wait_says_what_goes_on() {
     runtime.gate.open(1);
     assert_eq!(job.end().code, Some(0));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_end_that_cannot_be_printed_is_an_error_and_a_closed_reader_is_none() {
+    let runtime = Runtime::start();
+    let job = ended(&runtime, &["fail"]);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let done: Done = runtime.command(&["wait", &job]).stdout(full).output().unwrap().into();
+    assert_eq!(done.code, Some(7), "{}", done.stderr);
+    assert!(done.stderr.contains("cannot write stdout"), "{}", done.stderr);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let done: Done = runtime.command(&["wait", &job]).stdout(writer).output().unwrap().into();
+    assert_eq!((done.code, done.stderr.as_str()), (Some(1), ""), "the job has failed");
+}
+
+#[test]
+fn a_job_that_is_not_known_is_said_once() {
+    let runtime = Runtime::start();
+    for command in [&["describe"][..], &["tail"], &["wait"], &["cancel"], &["questions"]] {
+        let refused = runtime.run(&[command, &["job_unknown"]].concat());
+        assert_eq!(refused.code, Some(5), "{command:?}: {}", refused.stderr);
+        let said = "nuncio: the runtime refused the request: JOB_NOT_FOUND: there is no such job; `nuncio jobs` lists the jobs that \
+             you may see\n";
+        assert_eq!(refused.stderr, said, "{command:?}");
+    }
+}
