@@ -16,7 +16,8 @@ pub(crate) struct HumanDuration(Duration);
 
 impl HumanDuration {
     /// How to write a duration.
-    pub(crate) const FORMAT: &str = "write a duration as 90s, 10m, 1h 30m or 250ms; a number without a unit is seconds";
+    pub(crate) const FORMAT: &str =
+        "write a duration as 90s, 10m, 1h 30m, 7d or 250ms; a number without a unit is seconds";
 
     pub(crate) const fn new(duration: Duration) -> HumanDuration {
         HumanDuration(duration)
@@ -39,8 +40,16 @@ impl FromStr for HumanDuration {
         if let Ok(seconds) = text.parse() {
             return Ok(HumanDuration(Duration::from_secs(seconds)));
         }
-        let parsed: SignedDuration = text.parse().map_err(|_| HumanDuration::FORMAT)?;
-        Duration::try_from(parsed).map(HumanDuration).map_err(|_| HumanDuration::FORMAT)
+        // `jiff` knows no days, because some have 23 or 25 hours. Here a day has 24.
+        let days = text.split_once('d').and_then(|(days, rest)| Some((days.trim().parse::<u32>().ok()?, rest.trim())));
+        let (days, rest) = days.unwrap_or((0, text));
+        let days = Duration::from_hours(24) * days;
+        if rest.is_empty() && !days.is_zero() {
+            return Ok(HumanDuration(days));
+        }
+        let parsed: SignedDuration = rest.parse().map_err(|_| HumanDuration::FORMAT)?;
+        let parsed = Duration::try_from(parsed).map_err(|_| HumanDuration::FORMAT)?;
+        parsed.checked_add(days).map(HumanDuration).ok_or(HumanDuration::FORMAT)
     }
 }
 
@@ -111,6 +120,8 @@ pub(crate) fn now() -> Time {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::HumanDuration;
 
     #[test]
@@ -120,7 +131,10 @@ mod tests {
         {
             assert_eq!(text.parse::<HumanDuration>().map(|duration| duration.get().as_millis()), Ok(millis), "{text}");
         }
-        for text in ["", "ten", "-5s", "10 parsecs", "1.5.2s"] {
+        for (text, hours) in [("7d", 168), ("1d 12h", 36), ("2d1h", 49)] {
+            assert_eq!(text.parse(), Ok(HumanDuration::new(Duration::from_hours(hours))), "{text}");
+        }
+        for text in ["", "ten", "-5s", "10 parsecs", "1.5.2s", "d", "1.5d", "-1d", "1d-1h", "2d 1d"] {
             assert!(text.parse::<HumanDuration>().is_err(), "{text}");
         }
     }

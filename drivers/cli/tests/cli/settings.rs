@@ -135,7 +135,7 @@ fn an_error_in_the_file_is_reported_with_its_position() {
     let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
     insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: jobs: a line must have a key, `=` and a value; for example jobs = 100000; see nuncio serve --help"##);
     let span = File::new("span", "drain = \"10 parsecs\"\n");
-    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: drain: write a duration as 90s, 10m, 1h 30m or 250ms; a number without a unit is seconds; for example drain = "10s"; see nuncio serve --help"##);
+    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: drain: write a duration as 90s, 10m, 1h 30m, 7d or 250ms; a number without a unit is seconds; for example drain = "10s"; see nuncio serve --help"##);
     let token = File::new("token", "[security]\ntoken = [\"s3cret\"]\n");
     insta::assert_snapshot!(token.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 9: token: write it as TOKEN=PRINCIPAL; for example token = ["TOKEN=me@example.com"]; see nuncio serve --help"##);
     let moved = [
