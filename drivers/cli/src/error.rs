@@ -118,6 +118,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Usage(_) => Exit::Usage,
+            Error::Address { error, .. } if error.kind() == std::io::ErrorKind::InvalidInput => Exit::Usage,
             Error::Unauthenticated(_) | Error::Refused(_) => Exit::Refused,
             Error::NotFound(_) => Exit::Failed,
             Error::Journal(error) if error.is_content() => Exit::Failed,
@@ -185,6 +186,7 @@ pub(crate) fn listen_advice(error: &std::io::Error, option: &str) -> String {
             format!("; another program uses this port: stop it, or give another port with {option} HOST:PORT")
         }
         ErrorKind::AddrNotAvailable => format!("; give an address of this machine with {option} HOST:PORT"),
+        ErrorKind::InvalidInput => format!("; write {option} as HOST:PORT"),
         ErrorKind::PermissionDenied => format!("; give a port above 1023 with {option} HOST:PORT"),
         _ => format!("; give another address with {option} HOST:PORT"),
     }

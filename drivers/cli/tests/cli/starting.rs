@@ -13,7 +13,7 @@ fn an_address_that_is_none_is_invalid_usage() {
     }
     let (code, message) = said(&["conformance", "--serve", "x"]);
     assert_eq!(code, Some(2));
-    assert!(message.contains("with --serve") && !message.contains("--listen"), "{message}");
+    assert!(message.contains("write --serve as HOST:PORT") && !message.contains("--listen"), "{message}");
 }
 
 #[test]

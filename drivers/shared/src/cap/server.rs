@@ -13,7 +13,7 @@ use crate::io::random;
 #[non_exhaustive]
 pub enum InvalidOptions {
     /// The text is not a URL.
-    #[error("the server's address is not a URL: {0}")]
+    #[error("the server's address is not a URL, such as nats://HOST:4222 or redis://HOST:6379: {0}")]
     Url(String),
     /// The URL has another scheme.
     #[error("the URL has the scheme {found:?}, and {expected} is needed")]

@@ -70,7 +70,10 @@ pub(crate) fn make(id: &ComponentId, dir: &Path) -> Result<Made, Error> {
 }
 
 fn exists(path: &Path) -> Error {
-    Error::Usage(format!("{} already exists; a key is never overwritten", path.display()))
+    Error::Usage(format!(
+        "{} already exists, and a key is never overwritten; choose another id or --dir",
+        path.display()
+    ))
 }
 
 /// Writes a file that must not be there yet.

@@ -12,6 +12,7 @@ pub(crate) mod production;
 mod router;
 pub(crate) mod servers;
 mod submit;
+pub(crate) mod topic;
 mod watch;
 #[cfg(unix)]
 mod worker;

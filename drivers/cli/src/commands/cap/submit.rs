@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use nuncio_core::cap::{ComponentId, JobPriority, JobStatus, Keyring};
+use nuncio_core::cap::{ComponentId, JobPriority, JobStatus, Keyring, Topic};
 use nuncio_tokio::arcp::Json;
 use nuncio_tokio::cap::{BusState, Client, ClientProduction, JobHandle, NoResult, ResultError, Submit, SubmitError};
 
@@ -15,6 +15,7 @@ use super::keys::{Keys, component_id};
 use super::label::Label;
 use super::production::{self, ProductionOptions};
 use super::servers::{BusOptions, StoreOptions};
+use super::topic;
 use crate::document::Document;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -60,8 +61,8 @@ Exit codes:
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
     /// Topic of the job
-    #[arg(value_name = "TOPIC")]
-    topic: String,
+    #[arg(value_name = "TOPIC", value_parser = topic::parse)]
+    topic: Topic,
     /// Id of the submitter, as the sender of the request
     #[arg(long, value_name = "ID", value_parser = component_id)]
     id: ComponentId,
@@ -145,7 +146,8 @@ impl Options {
     }
 
     fn submit(&self, input: &Json) -> Submit {
-        let mut submit = Submit::new(&self.topic).raw_input(input.get().to_owned()).priority(self.priority.get());
+        let mut submit =
+            Submit::new(self.topic.as_str()).raw_input(input.get().to_owned()).priority(self.priority.get());
         for Label { name, value } in &self.labels {
             submit = submit.label(name, value);
         }

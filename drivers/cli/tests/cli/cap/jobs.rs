@@ -228,6 +228,10 @@ fn what_is_missing_is_said_with_what_to_do() {
     refused(&named, 2, "needs --cap-keys DIR");
     refused(&[&named[..], &["--cap-keys", "/nowhere"]].concat(), 2, "cannot read the private key");
     refused(&[&["serve"][..], &named[2..], &["--cap-unsigned"]].concat(), 1, "cannot be reached");
+    let reserved = r#"the topic "sys.x" cannot be used"#;
+    refused(&["cap", "submit", "sys.x", "--id", "client-1", "--unsigned"], 2, reserved);
+    refused(&["cap", "worker", "--id", "worker-1", "--topic", "sys.x=cat", "--unsigned"], 2, reserved);
+    refused(&["serve", "--check", "--cap-agent", "a=sys.x"], 2, reserved);
 }
 
 #[test]
@@ -240,7 +244,7 @@ fn a_key_is_never_overwritten_and_only_its_owner_can_read_it() {
     let before = fs::read(&private).unwrap();
     let again = keygen();
     assert_eq!(again.status.code(), Some(2));
-    assert!(stderr(&again).contains("never overwritten"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("never overwritten; choose another id or --dir"), "{}", stderr(&again));
     assert_eq!(fs::read(&private).unwrap(), before);
     assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }

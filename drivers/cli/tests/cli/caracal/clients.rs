@@ -37,6 +37,10 @@ fn a_coordinator_is_served_with_tls() {
     let _is_reset = plain.read_to_end(&mut answer).is_err();
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
 
+    let mut command = nuncio(&["caracal", "coordinator", "--listen", "nowhere", "--application", "a=s3cret"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("write --listen as HOST:PORT"), "{}", stderr(&output));
     for (arguments, sentence) in
         [(&["--tls-cert", &cert][..], "--tls-key"), (&["--tls-cert", &key, "--tls-key", &key], "--tls-cert: ")]
     {

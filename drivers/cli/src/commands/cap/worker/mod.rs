@@ -19,6 +19,7 @@ use super::keys::{Keys, component_id};
 use super::label::Label;
 use super::production::ProductionOptions;
 use super::servers::{BusOptions, StoreOptions};
+use super::topic;
 use crate::error::Error;
 use crate::exec::host::Host;
 use crate::exec::program::{CommandLine, Program};
@@ -124,7 +125,7 @@ impl FromStr for TopicCommand {
 
     fn from_str(text: &str) -> Result<TopicCommand, String> {
         let (topic, command) = text.split_once('=').ok_or("write it as TOPIC=COMMAND, such as 'job.echo=cat'")?;
-        let topic = Topic::new(topic).map_err(|error| format!("the topic {topic:?} cannot be used: {error}"))?;
+        let topic = topic::parse(topic)?;
         let command = command.parse::<CommandLine>().map_err(|error| error.to_string())?;
         Ok(TopicCommand { topic, command })
     }

@@ -18,7 +18,7 @@ use self::production::{ProductionOptions, ProductionSetting};
 use super::agent::AgentName;
 use super::error::ServeError;
 use crate::commands::cap::keys::{self, Identity};
-use crate::commands::cap::servers;
+use crate::commands::cap::{servers, topic};
 use crate::error::Error;
 use crate::time::HumanDuration;
 
@@ -98,7 +98,7 @@ impl FromStr for TopicAgent {
 
     fn from_str(text: &str) -> Result<TopicAgent, String> {
         let (agent, topic) = text.split_once('=').ok_or("write it as NAME=TOPIC, or NAME@VERSION=TOPIC")?;
-        let topic = Topic::new(topic).map_err(|error| format!("the topic {topic:?} cannot be used: {error}"))?;
+        let topic = topic::parse(topic)?;
         Ok(TopicAgent { agent: AgentName::try_from(agent.to_owned())?, topic })
     }
 }
