@@ -560,7 +560,7 @@ export class Model {
     this.#describe(job, row);
     // The list may be older than an event that has told the end.
     if (isLive(job)) this.#status(now, job, row[`${VENDOR}phase`] === "cancelling" ? "cancelling" : clean(row.status));
-    job.owner = clean(row[`${VENDOR}session_id`]) ?? null;
+    job.owner = row[`${VENDOR}session_closed`] === true ? null : clean(row[`${VENDOR}session_id`]) ?? null;
     const { completed_at: ended, code, message } = object(row[`${VENDOR}ended`]);
     if (isLive(job) || job.ended || !ended) return;
     Object.assign(job, { ended: Date.parse(ended) || null, code: clean(code) ?? "", message: clean(message) ?? "" });

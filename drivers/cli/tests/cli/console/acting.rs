@@ -162,3 +162,17 @@ fn a_job_is_cancelled_by_who_may_and_not_by_others() {
     browser.until("$('#cancel').hidden && $('#facts').textContent.includes('CANCELLED')");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
+
+#[test]
+fn a_job_whose_session_is_over_is_cancelled_by_any_session_of_its_principal() {
+    let site = Site::start(&["--resume-window", "1s"]);
+    let job = site.submit(&["slow", "--input", r#"{"ticks":1000000}"#]);
+    let browser = site.browse("tok-me");
+    browser.until(&format!("$('{}')", row(&job)));
+    browser.click(&row(&job));
+    browser.until("!$('#cancel').hidden && !$('#facts').textContent.includes('may cancel it')");
+    browser.click("#cancel");
+    browser.click("#confirm-yes");
+    browser.until("$('#detail-state').textContent === 'cancelled'");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
