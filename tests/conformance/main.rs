@@ -36,6 +36,7 @@ mod s6_3_resume;
 mod s6_4_heartbeat;
 mod s6_5_log;
 mod s6_6_list;
+mod s6_6_rows;
 mod s6_6_turns;
 mod s6_7_close;
 mod s6_order;

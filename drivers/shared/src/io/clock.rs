@@ -290,7 +290,6 @@ mod tests {
         assert_eq!(follow(9_000_000, 9_000_000), (Some((9_000_000, 9_000_000)), Some(-6_500_000)));
     }
 
-
     #[test]
     fn a_clock_that_is_followed_shows_every_long_step() {
         let clock = Clock::start();
