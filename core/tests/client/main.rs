@@ -15,6 +15,7 @@ mod renew;
 mod requests;
 mod runtimes;
 mod session;
+mod session_list;
 mod silence;
 mod status;
 mod support;

@@ -242,6 +242,10 @@ impl Harness {
                 let ids = page.questions.iter().map(|open| format!("{}/{}", open.job_id, open.question.question_id));
                 format!("questions {:?} next={:?}", ids.collect::<Vec<_>>(), page.next_cursor)
             }
+            ClientEvent::Sessions { page, .. } => {
+                let ids: Vec<&str> = page.sessions.iter().map(|row| row.session_id.as_str()).collect();
+                format!("sessions {ids:?} next={:?}", page.next_cursor)
+            }
             ClientEvent::Status { status, .. } => format!("status {:?}", status.uptime),
             ClientEvent::RequestFailed { request, why } => {
                 let what = match request {
@@ -251,6 +255,7 @@ impl Harness {
                     Failed::List(_) => "list".to_owned(),
                     Failed::Answer(_) => "answer".to_owned(),
                     Failed::Questions(_) => "questions".to_owned(),
+                    Failed::Sessions(_) => "sessions".to_owned(),
                     Failed::Status(_) => "status".to_owned(),
                 };
                 let why = match &**why {

@@ -20,6 +20,7 @@ mod responding;
 mod results;
 mod resume;
 mod serve;
+mod session_list;
 mod shards;
 mod shutdown;
 mod status;

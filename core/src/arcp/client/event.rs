@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::types::{ChunkEvent, HandleId, JobEvent, Outcome, RequestId, Welcome};
 use crate::arcp::wire::credential::Credential;
-use crate::arcp::wire::reply::read::{Accepted, AnsweredQuestion, JobPage, QuestionPage, RemoteFault, Subscribed};
+use crate::arcp::wire::reply::read::{
+    Accepted, AnsweredQuestion, JobPage, QuestionPage, RemoteFault, SessionPage, Subscribed,
+};
 use crate::arcp::wire::status::RuntimeStatus;
 
 /// An output of a client. A driver acts on them in their order.
@@ -150,6 +152,13 @@ pub enum ClientEvent {
         /// The page.
         page: Box<QuestionPage>,
     },
+    /// A page of sessions was received (ours).
+    Sessions {
+        /// The request.
+        request: RequestId,
+        /// The page.
+        page: Box<SessionPage>,
+    },
     /// The state of the runtime was received (ours).
     Status {
         /// The request.
@@ -193,6 +202,8 @@ pub enum Failed {
     Answer(RequestId),
     /// A list of open questions.
     Questions(RequestId),
+    /// A list of sessions.
+    Sessions(RequestId),
     /// A request for the state of the runtime.
     Status(RequestId),
 }

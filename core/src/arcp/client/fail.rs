@@ -34,7 +34,7 @@ impl Client {
             }
             Ask::Survey => self.on_survey_failed(),
             Ask::Inquire(job) => self.on_inquiry_failed(job, why.clone()),
-            Ask::List | Ask::Answer | Ask::Questions | Ask::Status | Ask::Unsubscribe => {}
+            Ask::List | Ask::Answer | Ask::Questions | Ask::Sessions | Ask::Status | Ask::Unsubscribe => {}
         }
         if let Some(request) = request.ask.failed(id).filter(|_| !released) {
             self.emit(ClientEvent::RequestFailed { request, why: Box::new(why) }, 0);

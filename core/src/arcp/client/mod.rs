@@ -53,6 +53,7 @@ mod retired;
 mod send;
 mod sequence;
 mod session;
+mod session_list;
 mod silence;
 mod state;
 mod status;
@@ -71,9 +72,9 @@ pub use types::{
 
 pub use super::wire::reply::read::{
     Accepted, AgentInfo, AnsweredQuestion, AskedQuestion, EventKind, JobPage, JobRow, ListedEnd, OpenQuestion,
-    QuestionOutcome, QuestionPage, Raw, RemoteFault, Rotation, Subscribed,
+    QuestionOutcome, QuestionPage, Raw, RemoteFault, Rotation, SessionPage, SessionRow, Subscribed,
 };
-pub use super::wire::request::args::{ListQuery, QuestionQuery, SubmitArgs, Subscribe};
+pub use super::wire::request::args::{ListQuery, QuestionQuery, SessionQuery, SubmitArgs, Subscribe};
 use crate::random::Random;
 use crate::time::Time;
 use goodbye::Goodbye;

@@ -12,6 +12,7 @@ use super::requests::Ask;
 use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::error::ErrorCode;
 use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::reply::SESSIONS;
 use crate::arcp::wire::reply::read::{self, EventFrame, Quote, RemoteFault, payload};
 use crate::arcp::wire::status::STATUS;
 use crate::time::Time;
@@ -76,6 +77,7 @@ impl Client {
             "session.jobs" => self.on_jobs(frame, envelope),
             "x-vendor.nuncio.answered" => self.on_answered(frame, envelope),
             "x-vendor.nuncio.questions" => self.on_questions(frame, envelope),
+            SESSIONS => self.on_sessions(frame, envelope),
             STATUS => self.on_status(frame, envelope),
             "session.ping" => {
                 let ping: read::Ping<'_> = payload(envelope);

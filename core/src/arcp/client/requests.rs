@@ -39,6 +39,8 @@ pub(super) enum Ask {
     Answer,
     /// A list of open questions.
     Questions,
+    /// A list of sessions.
+    Sessions,
     /// The state of the runtime.
     Status,
     /// A list of the live jobs, to find jobs that the runtime is silent about.
@@ -59,6 +61,7 @@ impl Ask {
             Ask::List | Ask::Survey => "session.list_jobs",
             Ask::Answer => "x-vendor.nuncio.answer",
             Ask::Questions => "x-vendor.nuncio.list_questions",
+            Ask::Sessions => "x-vendor.nuncio.list_sessions",
             Ask::Status => READ_STATUS,
             Ask::Unsubscribe => "job.unsubscribe",
         }
@@ -74,6 +77,7 @@ impl Ask {
             Ask::List => Some(Failed::List(id)),
             Ask::Answer => Some(Failed::Answer(id)),
             Ask::Questions => Some(Failed::Questions(id)),
+            Ask::Sessions => Some(Failed::Sessions(id)),
             Ask::Status => Some(Failed::Status(id)),
             Ask::Survey | Ask::Inquire(_) | Ask::Unsubscribe => None,
         }

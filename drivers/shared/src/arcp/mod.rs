@@ -21,7 +21,7 @@ pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AnsweredQuestion, AskedQuestion, AutoAck, ChunkEvent, ClientConfig, ClientLimits,
     ClientRefused, CloseReason, EventKind, HandleId, JobEvent, JobPage, JobRow, ListQuery, ListedEnd, LostReason,
     OpenQuestion, Outcome, OutcomeSource, Product, QuestionOutcome, QuestionPage, QuestionQuery, Raw, RemoteFault,
-    RequestFailure, ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
+    RequestFailure, ResumePoint, Rotation, SessionPage, SessionQuery, SessionRow, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
     Access, AgentCounts, AgentStats, Answer, AnyPrincipal, Body, BusLink, BusStatus, Config, Credential, Denied,

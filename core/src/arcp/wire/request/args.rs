@@ -120,6 +120,16 @@ pub struct QuestionQuery<'a> {
     pub cursor: Option<Cow<'a, str>>,
 }
 
+/// The arguments of an `x-vendor.nuncio.list_sessions` (ours). The default asks for the first page of all sessions that the
+/// runtime shows to the principal.
+#[derive(Clone, Debug, Default)]
+pub struct SessionQuery<'a> {
+    /// The length of the longest page wanted, 1 to 1000. Without it Nuncio's runtime sends up to 100 sessions.
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<Cow<'a, str>>,
+}
+
 /// The arguments of a `job.subscribe` (§7.6), beside the job. The default replays nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subscribe {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::args::{ListQuery, QuestionQuery, SubmitArgs, Subscribe};
+use super::args::{ListQuery, QuestionQuery, SessionQuery, SubmitArgs, Subscribe};
 use crate::arcp::wire::feature::Features;
 use crate::json::Object;
 use crate::time::Time;
@@ -203,4 +203,9 @@ pub(crate) fn list_questions(query: &QuestionQuery<'_>) -> String {
         .opt_value("limit", query.limit)
         .opt_text("cursor", query.cursor.as_deref())
         .close()
+}
+
+/// `x-vendor.nuncio.list_sessions` (ours)
+pub(crate) fn list_sessions(query: &SessionQuery<'_>) -> String {
+    Object::new().opt_value("limit", query.limit).opt_text("cursor", query.cursor.as_deref()).close()
 }

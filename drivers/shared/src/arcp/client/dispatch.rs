@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use nuncio_core::arcp::client::{
     AnsweredQuestion, ClientEvent, ClientOutput, ClientRefused, Failed, HandleId, JobPage, LostReason, QuestionPage,
-    RequestFailure, RequestId, Welcome,
+    RequestFailure, RequestId, SessionPage, Welcome,
 };
 use nuncio_core::arcp::{Client, JobId, RuntimeStatus};
 use nuncio_core::time::Time;
@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) answers: HashMap<RequestId, oneshot::Sender<Result<AnsweredQuestion, ClientError>>>,
     /// Lists of questions that wait for their answers.
     pub(super) questions: HashMap<RequestId, oneshot::Sender<Result<QuestionPage, ClientError>>>,
+    /// Lists of sessions that wait for their answers.
+    pub(super) sessions: HashMap<RequestId, oneshot::Sender<Result<SessionPage, ClientError>>>,
     /// Requests for the state of the runtime that wait for their answers.
     pub(super) statuses: HashMap<RequestId, oneshot::Sender<Result<RuntimeStatus, ClientError>>>,
     /// Cancels that wait for their answers.
@@ -55,6 +57,7 @@ impl State {
             lists: HashMap::new(),
             answers: HashMap::new(),
             questions: HashMap::new(),
+            sessions: HashMap::new(),
             statuses: HashMap::new(),
             cancels: HashMap::new(),
             link: LinkState::default(),
@@ -198,6 +201,7 @@ impl State {
             ClientEvent::Jobs { request, page } => reply(self.lists.remove(&request), Ok(*page)),
             ClientEvent::Answered { request, answered } => reply(self.answers.remove(&request), Ok(*answered)),
             ClientEvent::Questions { request, page } => reply(self.questions.remove(&request), Ok(*page)),
+            ClientEvent::Sessions { request, page } => reply(self.sessions.remove(&request), Ok(*page)),
             ClientEvent::Status { request, status } => reply(self.statuses.remove(&request), Ok(*status)),
             // Why the client was closed comes last.
             ClientEvent::RequestFailed { request, why } if matches!(*why, RequestFailure::Closed) => {
@@ -270,6 +274,7 @@ impl State {
             Failed::List(request) => reply(self.lists.remove(&request), Err(error)),
             Failed::Answer(request) => reply(self.answers.remove(&request), Err(error)),
             Failed::Questions(request) => reply(self.questions.remove(&request), Err(error)),
+            Failed::Sessions(request) => reply(self.sessions.remove(&request), Err(error)),
             Failed::Status(request) => reply(self.statuses.remove(&request), Err(error)),
         }
     }
@@ -287,6 +292,9 @@ impl State {
             reply(Some(waiting), Err(ClientError::Ended(end.clone())));
         }
         for (_, waiting) in self.questions.drain() {
+            reply(Some(waiting), Err(ClientError::Ended(end.clone())));
+        }
+        for (_, waiting) in self.sessions.drain() {
             reply(Some(waiting), Err(ClientError::Ended(end.clone())));
         }
         for (_, waiting) in self.statuses.drain() {
@@ -326,6 +334,7 @@ fn is_progress(event: &ClientEvent) -> bool {
         | ClientEvent::Jobs { .. }
         | ClientEvent::Answered { .. }
         | ClientEvent::Questions { .. }
+        | ClientEvent::Sessions { .. }
         | ClientEvent::Status { .. } => true,
         ClientEvent::RequestFailed { why, .. } => matches!(**why, RequestFailure::Refused(_)),
         ClientEvent::Welcome(_)

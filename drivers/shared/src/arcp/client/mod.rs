@@ -19,6 +19,7 @@ mod questions;
 mod reconnect;
 mod result;
 mod session;
+mod session_list;
 mod slot;
 mod span;
 mod status;

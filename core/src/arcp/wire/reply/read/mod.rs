@@ -14,6 +14,7 @@ mod question;
 mod quote;
 mod raw;
 mod rotation;
+mod sessions;
 mod terminal;
 mod welcome;
 
@@ -33,6 +34,8 @@ pub use self::question::{AnsweredQuestion, AskedQuestion, OpenQuestion, Question
 pub(crate) use self::quote::Quote;
 pub use self::raw::Raw;
 pub use self::rotation::Rotation;
+pub(crate) use self::sessions::Sessions;
+pub use self::sessions::{SessionPage, SessionRow};
 pub(crate) use self::terminal::Terminal;
 pub use self::welcome::AgentInfo;
 pub(crate) use self::welcome::{Welcome, has_timestamp};
