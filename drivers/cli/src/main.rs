@@ -30,7 +30,7 @@ use tokio::runtime::Builder;
 
 use commands::{
     agents, answer, cancel, cap, caracal, completions, conformance, context, demo, describe, jobs, journal, man,
-    questions, replay, serve, status, submit, tail, top, wait,
+    questions, replay, serve, sessions, status, submit, tail, top, wait,
 };
 use error::Error;
 use exit::Exit;
@@ -84,6 +84,8 @@ enum Command {
     Agents(agents::Options),
     /// Show the state of a runtime to its operators: memory, journal, pool
     Status(status::Options),
+    /// List the sessions of a runtime
+    Sessions(sessions::Options),
     /// Cancel a job
     Cancel(cancel::Options),
     /// List the questions of agents that wait for an answer
@@ -175,6 +177,7 @@ async fn run(command: Command) -> Exit {
         Command::Wait(options) => wait::run(options).await,
         Command::Agents(options) => agents::run(options).await,
         Command::Status(options) => status::run(options).await,
+        Command::Sessions(options) => sessions::run(options).await,
         Command::Cancel(options) => cancel::run(options).await,
         Command::Questions(options) => questions::run(options).await,
         Command::Answer(options) => answer::run(options).await,

@@ -20,6 +20,7 @@ pub(crate) mod questions;
 pub(crate) mod replay;
 mod screen;
 pub(crate) mod serve;
+pub(crate) mod sessions;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod tail;

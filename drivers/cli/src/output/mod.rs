@@ -45,7 +45,7 @@ pub(crate) use line::{Clock, Shown as ShownEvent, Stream, event_line};
 pub(crate) use question::{expected, value_of};
 pub(crate) use shown::Shown;
 use sink::Sink;
-pub(crate) use table::{Width, age, columns, grid, table, terminal_width, took};
+pub(crate) use table::{Width, age, columns, grid, left, table, terminal_width, took};
 pub(crate) use view::{View, kind};
 use waiting::Waiting;
 

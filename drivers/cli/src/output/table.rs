@@ -144,6 +144,11 @@ pub(crate) fn age(at: &str) -> Option<String> {
     Time::parse_rfc3339(at).map(|at| interval(now().since(at)))
 }
 
+/// The time until a timestamp, for people.
+pub(crate) fn left(until: &str) -> Option<String> {
+    Time::parse_rfc3339(until).map(|until| interval(until.since(now())))
+}
+
 /// The time from one timestamp to another, for people.
 pub(crate) fn took(from: &str, to: &str) -> Option<String> {
     Some(interval(Time::parse_rfc3339(to)?.since(Time::parse_rfc3339(from)?)))

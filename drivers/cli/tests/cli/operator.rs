@@ -55,3 +55,14 @@ fn an_operator_lists_and_watches_the_jobs_of_others() {
         assert_eq!(elsewhere(&serving, token, &["describe", job]).status.success(), sees, "{token}");
     }
 }
+
+#[test]
+fn an_operator_lists_the_sessions_of_others() {
+    let serving = serve();
+    assert!(elsewhere(&serving, "t", &[&["submit"][..], &SLOW].concat()).status.success());
+    for (token, sees) in [("b", false), ("a", false), ("o", true)] {
+        let listed = elsewhere(&serving, token, &["sessions", "--json"]);
+        assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+        assert_eq!(stdout(&listed).contains(r#""principal":"me""#), sees, "{token}");
+    }
+}

@@ -48,6 +48,14 @@ fn results_and_exit_codes() {
     }
 }
 
+#[test]
+fn a_runtime_that_lists_no_sessions_is_named_as_such() {
+    let Some(server) = serve("a_runtime_that_lists_no_sessions_is_named_as_such") else { return };
+    let refused = run(&server, &["sessions"]);
+    assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("the runtime does not list its sessions"), "{}", stderr(&refused));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_tail_jobs_and_cancel() {

@@ -3,7 +3,7 @@
 use super::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "demo",
     "serve",
     "submit",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 21] = [
     "wait",
     "agents",
     "status",
+    "sessions",
     "cancel",
     "questions",
     "answer",

@@ -1,4 +1,4 @@
-//! `nuncio jobs`.
+//! `nuncio jobs` and `nuncio sessions`.
 
 use serde_json::Value;
 
@@ -87,4 +87,39 @@ fn a_watch_without_a_terminal_prints_what_has_changed() {
     watch.interrupt();
     let done = watch.end();
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""), "{}", done.stdout);
+}
+
+#[test]
+fn sessions_are_listed_by_their_states_and_jobs() {
+    let runtime = Runtime::start();
+    let mut waiting = runtime.start_command(&["submit", "waits", "--json"]);
+    let line: Value = serde_json::from_str(&waiting.read_out("accepted")).unwrap();
+    let session = line["session_id"].as_str().unwrap();
+    let alone = runtime.run(&["sessions"]);
+    assert_eq!((alone.code, alone.stderr.as_str()), (Some(0), ""));
+    assert!(alone.stdout.starts_with("SESSION "), "{}", alone.stdout);
+    // The second session is that of the command.
+    let rows: Vec<Vec<&str>> = alone.stdout.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((rows[0][..4].to_vec(), rows.len()), (vec![session, "alice", "live", "1"], 2));
+    assert_eq!(rows[1][1..4], ["alice", "live", "0"]);
+
+    let one = runtime.run(&["sessions", "--limit", "1"]);
+    assert_eq!(ids(&one.stdout), [session]);
+    assert!(one.stderr.contains("2 more sessions not shown"), "{}", one.stderr);
+
+    let lines = runtime.run(&["sessions", "--all", "--json"]).lines();
+    let states: Vec<&Value> = lines.iter().map(|line| &line["state"]).collect();
+    assert_eq!(states, ["live", "live", "closed", "closed"]);
+    assert_eq!((&lines[0]["type"], &lines[0]["session_id"]), (&Value::from("session"), &Value::from(session)));
+    assert_eq!((&lines[0]["principal"], &lines[0]["jobs"]), (&Value::from("alice"), &Value::from(1)));
+    assert!(lines[0]["last_event_seq"].is_u64() && lines[0]["dialect"].is_string(), "{lines:?}");
+    assert!(lines[0].get("resumable_until").is_none() && lines[2]["resumable_until"].is_string(), "{lines:?}");
+
+    // The sessions of other principals are not listed.
+    assert!(!runtime.run(&["sessions", "--token", "tok-bob"]).stdout.contains("alice"));
+    for wrong in [&["--limit", "0"][..], &["--limit", "1", "--all"]] {
+        assert_eq!(runtime.run(&[&["sessions"], wrong].concat()).code, Some(2), "{wrong:?}");
+    }
+    runtime.gate.open(1);
+    assert_eq!(waiting.end().code, Some(0));
 }

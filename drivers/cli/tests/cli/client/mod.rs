@@ -1,7 +1,7 @@
 //! The client's commands, with a runtime in the test's process.
 //!
 //! - [`submitting`]: results, flags, exit codes. [`json`]: `--json`. [`connection`]: the token, reconnecting.
-//! - [`terminal`]: bars, colours and Ctrl-C on a pseudo-terminal. [`listing`]: `jobs`. [`detached`]: `tail`, `cancel`.
+//! - [`terminal`]: bars, colours and Ctrl-C on a pseudo-terminal. [`listing`]: `jobs`, `sessions`. [`detached`]: `tail`, `cancel`.
 //! - [`asking`]: `questions`, `answer`.
 //! - [`help`]: help texts, completions, man pages.
 //!
