@@ -40,8 +40,7 @@ impl ClientBuildError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The connector or the stream failed. With TLS the error may contain a
-    /// [`TlsConnectError`](crate::auth::TlsConnectError).
+    /// The connector or the stream failed. With TLS (feature `tls`) the error may contain an `auth::TlsConnectError`.
     #[error("{0}")]
     Io(Arc<io::Error>),
     /// The connection was not upgraded within [`connect_timeout`](super::ClientBuilder::connect_timeout).
