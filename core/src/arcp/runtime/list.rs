@@ -24,20 +24,11 @@ use crate::arcp::wire::reply;
 use crate::arcp::wire::request;
 use crate::time::Time;
 
-/// Rows of a page whose request names no limit.
-const DEFAULT_LIMIT: u64 = 100;
-/// An upper bound of the frame's bytes around the rows, including the repeated request id.
-const FRAME_ROOM: usize = 2048;
-
 impl Runtime {
     pub(super) fn on_list(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let list: request::ListJobs<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::ListJobs)?;
-        let max = self.config.limits.list_page as u64;
-        let limit = list.limit.map_or(DEFAULT_LIMIT.min(max), |limit| limit.0);
-        if limit == 0 || limit > max {
-            return Err(Fault::invalid(alloc::format!("limit is 1 to {max}")));
-        }
+        let limit = self.page_limit(list.limit)?;
         let after = match &list.cursor {
             Some(cursor) => Some(
                 JobUlid::parse(cursor.as_str())
@@ -46,7 +37,7 @@ impl Runtime {
             None => None,
         };
         let filter = Filter::new(list.filter.unwrap_or_default())?;
-        let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
+        let room = self.page_room(key);
         let merged = self.list_elsewhere(key, request, Listed::Jobs, limit, room);
         self.walk(Listing {
             conn: request.conn,
@@ -84,7 +75,7 @@ impl Runtime {
             // A client that has resumed on another connection asks again.
             return;
         };
-        let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
+        let room = self.page_room(key);
         let (mut looked, most) = (0, (self.config.limits.turn_work / work::LISTED).max(1));
         let principal = session.principal();
         let others = self.sees_all(principal) || self.config.policy.shows_others(principal);

@@ -59,6 +59,7 @@ mod liveness;
 mod memory;
 mod note;
 mod outputs;
+mod page;
 pub(crate) mod policy;
 mod question_answer;
 mod question_list;

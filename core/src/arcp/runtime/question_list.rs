@@ -15,21 +15,12 @@ use crate::arcp::wire::question::{QUESTIONS, question_number};
 use crate::arcp::wire::{reply, request};
 use crate::json::Text;
 
-/// Rows of a page whose request names no limit.
-const DEFAULT_LIMIT: u64 = 100;
-/// An upper bound of the frame's bytes around the rows, including the repeated request id.
-const FRAME_ROOM: usize = 2048;
-
 impl Runtime {
     /// Answers with a page of open questions, the oldest job first. It looks at no more of them than one turn allows, so
     /// that a page with a cursor may be short, or empty.
     pub(super) fn on_list_questions(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let query: request::ListQuestions<'_> = request::decode(request.kind, request.envelope.payload)?;
-        let max = self.config.limits.list_page as u64;
-        let limit = query.limit.map_or(DEFAULT_LIMIT.min(max), |limit| limit.0);
-        if limit == 0 || limit > max {
-            return Err(Fault::invalid(alloc::format!("limit is 1 to {max}")));
-        }
+        let limit = self.page_limit(query.limit)?;
         let after = query.cursor.as_ref().map(cursor).transpose()?;
         let job = match &query.job_id {
             Some(named) => {
@@ -38,7 +29,7 @@ impl Runtime {
             }
             None => None,
         };
-        let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
+        let room = self.page_room(key);
         if job.is_none() {
             self.list_elsewhere(key, request, Listed::Questions, limit, room);
         }

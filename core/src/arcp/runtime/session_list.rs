@@ -16,21 +16,12 @@ use crate::arcp::wire::reply::{self, SESSIONS, SessionRow};
 use crate::arcp::wire::request;
 use crate::time::Time;
 
-/// Rows of a page whose request names no limit.
-const DEFAULT_LIMIT: u64 = 100;
-/// An upper bound of the frame's bytes around the rows, including the repeated request id.
-const FRAME_ROOM: usize = 2048;
-
 impl Runtime {
     /// Answers with a page of sessions, in the order of their ids: all of them for an operator, and those of its principal for
     /// others.
     pub(super) fn on_list_sessions(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let query: request::ListSessions<'_> = request::decode(request.kind, request.envelope.payload)?;
-        let max = self.config.limits.list_page as u64;
-        let limit = query.limit.map_or(DEFAULT_LIMIT.min(max), |limit| limit.0);
-        if limit == 0 || limit > max {
-            return Err(Fault::invalid(alloc::format!("limit is 1 to {max}")));
-        }
+        let limit = self.page_limit(query.limit)?;
         let after = query.cursor.as_ref().map(|cursor| {
             SessionUlid::parse(cursor.as_str())
                 .ok_or_else(|| Fault::invalid("the cursor is not one that x-vendor.nuncio.sessions gave"))
@@ -38,7 +29,7 @@ impl Runtime {
         let after = after.transpose()?;
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let is_operator = self.config.is_operator(session.principal());
-        let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
+        let room = self.page_room(key);
         if is_operator {
             self.list_elsewhere(key, request, Listed::Sessions, limit, room);
         }
