@@ -2,7 +2,8 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use nuncio_tokio::arcp::{AskedQuestion, Json};
+use nuncio_tokio::arcp::{AskedQuestion, ClientError, Json, RemoteFault, RequestFailure};
+use serde::Deserialize;
 
 use super::interrupt::until_interrupted;
 use super::{find, questions};
@@ -70,10 +71,9 @@ async fn answer(options: &Options) -> Result<Exit, Error> {
         None => (named.unwrap_or_default().to_owned(), any_value(text)),
     };
     let taken = client.answer(&job_id, &question_id, &value, options.note.as_deref()).await;
-    let taken = taken.inspect_err(|_| {
-        if question.is_none() {
-            list(&open);
-        }
+    let taken = taken.map_err(|error| match &error {
+        ClientError::Failed(RequestFailure::Refused(fault)) if is_unknown(fault) => none(&question_id, &open),
+        _ => error.into(),
     })?;
     client.close().await;
     let value = taken.value.as_ref().map_or("", |value| value.as_str());
@@ -90,23 +90,38 @@ fn only(open: &mut Vec<AskedQuestion>) -> Result<AskedQuestion, Error> {
         }
         (number, Some(last)) => {
             open.push(last);
-            list(open);
+            let open = list(open);
             Err(Error::Usage(format!(
-                "the job has {number} open questions; write `nuncio answer JOB QUESTION VALUE` with one of them"
+                "the job has {number} open questions: {open}; write `nuncio answer JOB QUESTION VALUE`"
             )))
         }
     }
 }
 
-/// Prints the open questions of a job, if it has some.
-fn list(open: &[AskedQuestion]) {
-    if open.is_empty() {
-        return eprint_line("nuncio: the job has no open question; `nuncio questions` lists those of all jobs");
+/// Whether an answer was refused because the job has never asked the question. The reason is an addition of Nuncio's runtime.
+fn is_unknown(fault: &RemoteFault) -> bool {
+    #[derive(Deserialize)]
+    struct Details<'a> {
+        question: &'a str,
     }
-    eprint_line("open questions of the job, which `nuncio questions` lists, too:");
-    for question in open {
-        eprint_line(&format!("  {} {} ({})", question.question_id, question.prompt, expected(question)));
-    }
+    let details: Option<Details<'_>> = fault.details.as_ref().and_then(|details| details.parse().ok());
+    details.is_some_and(|details| details.question == "unknown")
+}
+
+/// Says that the job has no such question, and which ones are open.
+fn none(question_id: &str, open: &[AskedQuestion]) -> Error {
+    let instead = match open {
+        [] => "`nuncio questions` lists those of all jobs".to_owned(),
+        open => format!("open: {}", list(open)),
+    };
+    Error::Refused(format!("the job has no open question {question_id}; {instead}"))
+}
+
+/// The open questions of a job.
+fn list(open: &[AskedQuestion]) -> String {
+    let shown =
+        |question: &AskedQuestion| format!("{} {} ({})", question.question_id, question.prompt, expected(question));
+    open.iter().map(shown).collect::<Vec<_>>().join("; ")
 }
 
 /// A value for a question that is not known: JSON, or a text.

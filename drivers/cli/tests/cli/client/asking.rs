@@ -41,6 +41,13 @@ fn a_question_is_listed_and_answered() {
     assert!(late.stderr.contains("no open question"), "{}", late.stderr);
     let repeated = runtime.run(&["answer", &job, "q1", "yes"]);
     assert_eq!(repeated.code, Some(0), "the same answer is taken again: {}", repeated.stderr);
+    for (question, value, said) in [
+        ("q1", "no", "the runtime refused the request: INVALID_REQUEST: the question was answered before"),
+        ("q9", "yes", "the job has no open question q9; `nuncio questions` lists those of all jobs"),
+    ] {
+        let refused = runtime.run(&["answer", &job, question, value]);
+        assert_eq!((refused.code, refused.stderr), (Some(5), format!("nuncio: {said}\n")));
+    }
     assert!(runtime.run(&["questions"]).stderr.contains("no open questions"));
 }
 
@@ -69,17 +76,12 @@ fn one_of_several_questions_is_named() {
     let (job, following) = asked(&runtime, &json!([{"prompt": "How many?", "schema": schema}, {"prompt": "Why?"}]));
     let refused = runtime.run(&["answer", &job, "7"]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("q1 How many?") && refused.stderr.contains("q2 Why?"), "{}", refused.stderr);
-    assert!(
-        refused.stderr.lines().any(|line| line.trim() == "q2 Why? (any text)"),
-        "a line for each: {}",
-        refused.stderr
-    );
+    let open = "q1 How many? (JSON that fits {\"type\":\"integer\"}); q2 Why? (any text)";
+    let several = format!("nuncio: the job has 2 open questions: {open}; write `nuncio answer JOB QUESTION VALUE`\n");
+    assert_eq!(refused.stderr, several);
     let refused = runtime.run(&["answer", &job, "q3", "7"]);
     assert_eq!(refused.code, Some(5));
-    assert!(refused.stderr.contains("the job has asked no such question"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("`nuncio questions` lists"), "{}", refused.stderr);
-    assert!(refused.stderr.lines().any(|line| line.trim() == "q2 Why? (any text)"), "{}", refused.stderr);
+    assert_eq!(refused.stderr, format!("nuncio: the job has no open question q3; open: {open}\n"));
     let refused = runtime.run(&["answer", &job, "q1", "many"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("is not JSON"), "{}", refused.stderr);
