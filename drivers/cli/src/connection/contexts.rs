@@ -93,9 +93,8 @@ impl Contexts {
 
     pub(crate) fn unknown(&self, name: &str) -> Error {
         let names: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
-        let known =
-            if names.is_empty() { "none is saved".to_owned() } else { format!("there are {}", names.join(", ")) };
-        Error::Usage(format!("there is no context {name:?}; {known}. `nuncio context add NAME --url URL` adds one"))
+        let known = if names.is_empty() { "none is saved".to_owned() } else { format!("saved: {}", names.join(", ")) };
+        Error::Usage(format!("there is no context {name:?}; {known}; `nuncio context add NAME --url URL` adds one"))
     }
 }
 

@@ -67,7 +67,7 @@ fn an_unknown_context_is_refused_with_those_that_there_are() {
     run(&runtime, &["context", "add", "home", "--url", runtime.url()]);
     for arguments in [&["context", "use", "away"][..], &["context", "remove", "away"], &["jobs", "--context", "away"]] {
         let refused = run(&runtime, arguments);
-        assert!(refused.code == Some(2) && refused.stderr.contains("there are home"), "{}", refused.stderr);
+        assert!(refused.code == Some(2) && refused.stderr.contains("; saved: home; "), "{}", refused.stderr);
     }
     assert_eq!(run(&runtime, &["context", "remove", "home"]).code, Some(0));
     for wrong in [&["a b", "--url", "ws://127.0.0.1:1/"][..], &["a", "--url", "http://127.0.0.1"], &["a"]] {
