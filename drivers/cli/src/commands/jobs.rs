@@ -25,12 +25,13 @@ Examples:
   nuncio jobs --all --json | jq -r 'select(.status == \"error\").job_id'
   nuncio jobs --status pending,running --watch
 
-The newest jobs are listed first. AGE is the time since a job was created, TOOK
-is how long it took from its creation to its end, and ERROR says why it failed.
-A running job is asking if it waits for an answer (`nuncio questions`), and
-cancelling if it was asked to stop. Only the jobs of the token's principal are
-listed, unless the policy of the runtime allows more. Ended jobs are listed for
-a limited time (`nuncio serve --retention`).
+The newest jobs are listed first. On a narrow terminal, their ids are shortened:
+every command takes a part of an id. AGE is the time since a job was created,
+TOOK is how long it took from its creation to its end, and ERROR says why it
+failed. A running job is asking if it waits for an answer (`nuncio questions`),
+and cancelling if it was asked to stop. Only the jobs of the token's principal
+are listed, unless the policy of the runtime allows more. Ended jobs are listed
+for a limited time (`nuncio serve --retention`).
 
 Exit codes:
   0    the jobs were listed; with --watch, Ctrl-C was pressed
@@ -59,7 +60,7 @@ pub(crate) struct Options {
     /// List only jobs created before this time, written as for --since
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Time>,
-    /// List at most this many jobs, from 1 to 1000
+    /// List at most this many jobs, from 1 to 1000. Not with --all or --watch, which list all jobs
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// List the oldest jobs first, one page of the runtime at a time
@@ -75,7 +76,7 @@ pub(crate) struct Options {
     /// List all jobs
     #[arg(long, conflicts_with = "limit")]
     all: bool,
-    /// List all jobs again every INTERVAL until Ctrl-C. A terminal is redrawn; elsewhere a list is printed when something
+    /// List all jobs again every INTERVAL until Ctrl-C, which excludes --limit and --cursor. A terminal is redrawn; elsewhere a list is printed when something
     /// has changed [default interval: 2s]
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
     #[arg(value_parser = positive_duration, conflicts_with_all = ["limit", "cursor"])]

@@ -12,7 +12,7 @@ use super::listing::{Cursors, Listed, until_interrupted};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, grid, left, terminal_width};
+use crate::output::{self, fit, left, terminal_width};
 use crate::text::{count, eprint_line, json, sanitize};
 
 const AFTER_HELP: &str = "\
@@ -168,24 +168,11 @@ fn cells(session: &SessionRow) -> [Cow<'_, str>; 6] {
     ]
 }
 
-/// Returns a table of the sessions, in which long principals are cut off if it is wider than the terminal. The last column is
-/// left out if it is empty.
-fn lines(mut rows: Vec<[Cow<'_, str>; 6]>, terminal: Option<usize>) -> Vec<String> {
+/// Returns a table of the sessions that fits the terminal. The last column is left out if it is empty.
+fn lines(rows: Vec<[Cow<'_, str>; 6]>, terminal: Option<usize>) -> Vec<String> {
     let columns =
         if rows.iter().any(|[.., resumable]| !resumable.is_empty()) { HEADING.len() } else { HEADING.len() - 1 };
-    let table = |rows: &[[Cow<'_, str>; 6]]| grid(HEADING, rows, columns, |_, cell| cell.to_owned());
-    let full = table(&rows);
-    let Some(terminal) = terminal else { return full };
-    let widest = full.iter().map(|line| console::measure_text_width(line)).max().unwrap_or_default();
-    if widest <= terminal {
-        return full;
-    }
-    let principals = rows.iter().map(|[_, principal, ..]| console::measure_text_width(principal)).max();
-    let room = principals.unwrap_or_default().saturating_sub(widest - terminal).max(HEADING[1].len());
-    for [_, principal, ..] in &mut rows {
-        *principal = console::truncate_str(principal, room, "…").into_owned().into();
-    }
-    table(&rows).iter().map(|line| console::truncate_str(line, terminal, "…").into_owned()).collect()
+    fit(HEADING, rows, columns, terminal, &[(1, HEADING[1].len())], |_, cell| cell.to_owned())
 }
 
 #[cfg(test)]

@@ -21,8 +21,9 @@ Example:
 
 The first line counts the jobs that have not ended and the open questions. The
 jobs follow, the newest first. On a terminal, the screen is redrawn until
-Ctrl-C. Otherwise a new list is printed when something has changed. `nuncio
-jobs` also lists ended jobs.
+Ctrl-C, and ids are shortened if it is narrow: every command takes a part of an
+id. Otherwise a new list is printed when something has changed. `nuncio jobs`
+also lists ended jobs.
 
 Exit codes:
   0    Ctrl-C was pressed

@@ -9,6 +9,8 @@
 
 mod bars;
 mod changes;
+mod fit;
+mod grid;
 mod human;
 mod job;
 mod json;
@@ -38,6 +40,8 @@ use crate::exit::Exit;
 use crate::text::{eprint_line, eprint_styled, sanitize};
 use bars::Bars;
 pub(crate) use changes::{Changes, reported};
+pub(crate) use fit::fit;
+pub(crate) use grid::grid;
 pub(crate) use human::progress;
 pub(crate) use job::FollowedJob;
 use json::Line;
@@ -45,7 +49,7 @@ pub(crate) use line::{Clock, Shown as ShownEvent, Stream, event_line};
 pub(crate) use question::{expected, value_of};
 pub(crate) use shown::Shown;
 use sink::Sink;
-pub(crate) use table::{Width, age, columns, grid, left, table, terminal_width, took};
+pub(crate) use table::{Width, age, columns, left, table, terminal_width, took};
 pub(crate) use view::{View, kind};
 use waiting::Waiting;
 

@@ -2,15 +2,20 @@
 
 use std::borrow::Cow;
 
-use console::{Alignment, Style, Term, pad_str};
+use console::{Style, Term};
 use nuncio_tokio::arcp::{JobRow, Time};
 
+use super::fit::{Soft, fit};
+use super::grid::grid;
 use crate::text::sanitize;
 use crate::time::now;
 
 const WIDE: [&str; 9] = ["JOB", "AGENT", "STATUS", "CREATED", "TOOK", "LAST SEQ", "SESSION", "ERROR", "PARENT"];
 /// The parts of a job's row that it is known by and how it goes; the rest of a narrow line is for its error.
 const NARROW: [&str; 6] = ["JOB", "AGENT", "STATUS", "AGE", "TOOK", "ERROR"];
+/// The error and the agent are cut off if a terminal is narrow.
+const SOFT: [Soft; 2] = [(5, 14), (1, 5)];
+
 /// How much a table of jobs shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
@@ -37,10 +42,8 @@ pub(crate) fn table(jobs: &[JobRow], width: Width) -> Vec<String> {
     let style = |column, cell: &str| if column == 2 { coloured(cell) } else { cell.to_owned() };
     match width {
         Width::Narrow(columns) => {
-            let rows: Vec<[Cow<'_, str>; 6]> = jobs.iter().map(|job| narrow(job, columns.is_some())).collect();
-            let lines = grid(NARROW, &rows, NARROW.len(), style);
-            let Some(columns) = columns else { return lines };
-            lines.iter().map(|line| console::truncate_str(line, columns, "…").into_owned()).collect()
+            let rows: Vec<[Cow<'_, str>; 6]> = jobs.iter().map(narrow).collect();
+            fit(NARROW, rows, NARROW.len(), columns, &SOFT, style)
         }
         Width::Wide => {
             let rows: Vec<[Cow<'_, str>; 9]> = jobs.iter().map(wide).collect();
@@ -50,43 +53,14 @@ pub(crate) fn table(jobs: &[JobRow], width: Width) -> Vec<String> {
     }
 }
 
-/// A heading and a line per row, with the first `columns` of them, as wide as their widest cell. The cells have nothing that
-/// a terminal acts on; `style` is given the number of the column and a padded cell.
-pub(crate) fn grid<const N: usize>(
-    heading: [&str; N],
-    rows: &[[Cow<'_, str>; N]],
-    columns: usize,
-    style: impl Fn(usize, &str) -> String,
-) -> Vec<String> {
-    let widths = heading.iter().enumerate().map(|(column, head)| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| console::measure_text_width(cell));
-        cells.chain([head.len()]).max().unwrap_or_default()
-    });
-    let widths: Vec<usize> = widths.take(columns).collect();
-    let head = line(heading.iter().copied(), &widths, |_, cell| Style::new().bold().apply_to(cell).to_string());
-    let rows = rows.iter().map(|row| line(row.iter().map(AsRef::as_ref), &widths, &style));
-    [head].into_iter().chain(rows).collect()
-}
-
-fn line<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize], style: impl Fn(usize, &str) -> String) -> String {
-    let cells = cells.zip(widths).enumerate();
-    let padded = cells.map(|(column, (cell, width))| {
-        // Nothing follows the last one.
-        let width = if column + 1 == widths.len() { 0 } else { *width };
-        style(column, &pad_str(cell, width, Alignment::Left, None))
-    });
-    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-}
-
-/// `short` says that a part of the error may not fit, so that its message comes first.
-fn narrow(job: &JobRow, short: bool) -> [Cow<'_, str>; 6] {
+fn narrow(job: &JobRow) -> [Cow<'_, str>; 6] {
     [
         sanitize(job.job_id.as_str()),
         sanitize(&job.agent),
         sanitize(status(job)),
         job.created_at.as_deref().and_then(age).unwrap_or_default().into(),
         duration(job).into(),
-        if short { message(job) } else { error(job) },
+        error(job),
     ]
 }
 
@@ -119,14 +93,6 @@ fn session(job: &JobRow) -> Option<Cow<'_, str>> {
 fn duration(job: &JobRow) -> String {
     let times = job.created_at.as_deref().zip(job.ended.as_ref());
     times.and_then(|(from, end)| took(from, &end.completed_at)).unwrap_or_default()
-}
-
-/// Why a job did not succeed: the message alone, if there is one.
-fn message(job: &JobRow) -> Cow<'_, str> {
-    match job.ended.as_ref().and_then(|end| end.message.as_deref()) {
-        Some(message) => sanitize(message),
-        None => error(job),
-    }
 }
 
 /// Why a job did not succeed.

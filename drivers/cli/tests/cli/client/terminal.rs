@@ -60,7 +60,7 @@ fn a_list_fits_the_terminal_and_shows_as_much_of_an_error_as_there_is_room_for()
     let shown = String::from_utf8(shown.chars().map(|byte| u8::try_from(byte).unwrap()).collect()).unwrap();
     let shown = console::strip_ansi_codes(&shown);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-    assert!(shown.contains("  the printer has") && !shown.contains("either"), "{shown}");
+    assert!(shown.contains("_ERROR: the printer ") && !shown.contains("either"), "the code stays: {shown}");
 }
 
 #[test]
