@@ -16,7 +16,7 @@ pub(crate) fn folder(variable: &str, below_home: &str) -> io::Result<PathBuf> {
 pub(crate) fn warn_of_readers(path: &Path) {
     if is_open_to_others(path) {
         let name = path.display();
-        eprint_line(&format!("nuncio: other users can read the token file {name}; run `chmod 600 {name}`"));
+        eprint_line(&format!("nuncio: warning: other users can read the token file {name}; run `chmod 600 {name}`"));
     }
 }
 

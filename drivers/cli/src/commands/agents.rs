@@ -77,6 +77,8 @@ fn print(agents: &[AgentInfo], as_json: bool) -> io::Result<()> {
 }
 
 fn cells(agent: &AgentInfo) -> [Cow<'_, str>; 3] {
-    let versions = sanitize(&agent.versions.join(", ")).into_owned().into();
-    [sanitize(&agent.name), versions, agent.default.as_deref().map(sanitize).unwrap_or_default()]
+    const NONE: Cow<'_, str> = Cow::Borrowed("-");
+    let versions =
+        if agent.versions.is_empty() { NONE } else { sanitize(&agent.versions.join(", ")).into_owned().into() };
+    [sanitize(&agent.name), versions, agent.default.as_deref().map_or(NONE, sanitize)]
 }

@@ -106,6 +106,13 @@ fn a_replay_needs_a_session_or_a_job() {
 }
 
 #[test]
+fn conformance_needs_a_runtime_or_an_address_for_a_client() {
+    let (code, message) = said(&["conformance"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("<URL|--serve <ADDR>>"), "{message}");
+}
+
+#[test]
 fn a_web_server_is_no_runtime() {
     let mut serving = Serving::start(&["--token", "t=me", "--console", "127.0.0.1:0"]);
     let said = serving.until("console on http://");
@@ -126,7 +133,11 @@ fn a_server_warns_of_a_token_file_that_others_can_read_and_of_what_has_no_effect
     for (mode, warns) in [(0o644, true), (0o600, false)] {
         fs::set_permissions(&tokens, fs::Permissions::from_mode(mode)).expect("the mode is set");
         let log = Serving::start(&["--token-file", &tokens, "--restart", "echo=rerun"]).log();
-        assert_eq!(log.iter().any(|line| line.contains("other users can read the token file")), warns, "{log:?}");
+        assert_eq!(
+            log.iter().any(|line| line.starts_with("nuncio: warning: other users can read the token file ")),
+            warns,
+            "{log:?}"
+        );
         assert!(
             log.iter().any(|line| line.contains("--restart echo=rerun has no effect without --journal")),
             "{log:?}"

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use nuncio_tokio::arcp::Secret;
 
 use super::agents::Agents;
@@ -49,13 +49,14 @@ Exit codes:
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
+#[command(group = ArgGroup::new("judged").args(["url", "serve"]).required(true))]
 pub(crate) struct Options {
     /// URL of the runtime to judge, such as `ws://127.0.0.1:7777/arcp`
-    #[arg(value_name = "URL", required_unless_present = "serve")]
+    #[arg(value_name = "URL")]
     pub(super) url: Option<String>,
     /// Judge a client instead: listen on this address, and act as a runtime for the client that connects. The client
     /// should submit a job, with any token, follow it to its end, and close its session
-    #[arg(long, value_name = "ADDR", conflicts_with_all = ["url", "only"])]
+    #[arg(long, value_name = "ADDR", conflicts_with = "only")]
     pub(super) serve: Option<String>,
     /// Judge only these rules: a section such as §6.3, or a rule such as §6.3/replay. Repeat it for several
     #[arg(long, value_name = "§/NAME")]

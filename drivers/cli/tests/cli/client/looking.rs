@@ -17,7 +17,7 @@ fn agents_are_listed() {
     let listed = runtime.run(&["agents"]);
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
     assert!(listed.stdout.starts_with("AGENT "), "{}", listed.stdout);
-    assert!(listed.stdout.lines().any(|line| line.trim() == "echo"), "{}", listed.stdout);
+    assert!(listed.stdout.lines().any(|line| line.split_whitespace().eq(["echo", "-", "-"])), "{}", listed.stdout);
     let lines = runtime.run(&["agents", "--json"]).lines();
     assert!(lines.contains(&json!({"name": "echo", "versions": []})), "{lines:?}");
 }
