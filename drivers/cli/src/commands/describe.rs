@@ -38,7 +38,8 @@ Prints everything that the runtime tells about the job. This does not include
 the input, which a runtime does not keep. `nuncio tail` prints a streamed
 result. Secrets of credentials are not printed. The progress of a running job is
 the last that it has reported, if it is among the last 1000 events of the
-session that the job was submitted in.
+session that the job was submitted in. For this, a description of a running job
+may take a second.
 
 Exit codes:
   0    the job was described
@@ -81,13 +82,25 @@ async fn describe(options: &Options) -> Result<(), Error> {
     let children = rows.iter().filter(|row| row.parent_job_id.as_ref() == Some(&info.job_id));
     let questions = if is_live { questions(&client, &job_id).await? } else { Vec::new() };
     let progress = if is_live && is_running { last_progress(&mut subscription).await } else { None };
+    // The number of its last event belongs to the same moment as its progress.
+    let last_event_seq = match &progress {
+        Some(_) => last_event_seq(&client, &info.job_id).await?,
+        None => None,
+    };
     let description = Description {
         progress: progress.as_ref().and_then(|event| event.body.parse().ok()),
         progress_at: progress.as_ref().map(JobEvent::ts),
+        last_event_seq: last_event_seq.or(row.and_then(|row| row.last_event_seq)),
         ..Description::of(&info, row, outcome.as_ref(), children, questions)
     };
     client.close().await;
     description.print(options.json).map_err(Error::stdout)
+}
+
+/// Returns the number of the last event of a job as of now.
+async fn last_event_seq(client: &Client, job_id: &JobId) -> Result<Option<u64>, Error> {
+    let rows = find::all(client, &ListQuery::default()).await?;
+    Ok(rows.iter().find(|row| row.job_id == *job_id).and_then(|row| row.last_event_seq))
 }
 
 /// Asks for the last events of a job that runs, among which its progress is looked for.
@@ -225,7 +238,7 @@ impl<'a> Description<'a> {
                 .map(|row| Child { job_id: row.job_id.as_str(), agent: &row.agent, status: &row.status })
                 .collect(),
             trace_id: info.trace_id.map(|id| id.to_string()),
-            last_event_seq: row.and_then(|row| row.last_event_seq),
+            last_event_seq: None,
             session_id: row.and_then(|row| row.session_id.as_ref()).map(SessionId::as_str),
             session_closed: row.is_some_and(|row| row.session_closed),
             max_runtime_sec: row.and_then(|row| row.max_runtime_sec),

@@ -111,6 +111,19 @@ fn a_running_job_is_described_with_its_last_progress() {
 }
 
 #[test]
+fn the_progress_of_a_job_and_the_number_of_its_last_event_are_of_one_moment() {
+    let serving = Serving::start(&["--token", "t=me"]);
+    let run = |arguments: &[&str]| -> Done {
+        nuncio(&[arguments, &["--url", &serving.url, "--token", "t"]].concat()).output().unwrap().into()
+    };
+    let job = run(&["submit", "slow", "--input", r#"{"ticks":1000000,"tick_ms":10}"#, "--detach"]).stdout;
+    let json = &run(&["describe", job.trim(), "--json"]).lines()[0];
+    // Each tick is an event.
+    let (last, tick) = (json["last_event_seq"].as_u64().unwrap(), json["progress"]["current"].as_u64().unwrap());
+    assert!(last > tick, "{json}");
+}
+
+#[test]
 fn a_job_is_described_without_its_secrets() {
     let runtime = Runtime::start();
     let mut waiting = runtime.start_command(&["submit", "waits-with-key"]);
