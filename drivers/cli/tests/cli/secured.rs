@@ -162,6 +162,32 @@ fn tls_and_json_web_tokens_with_the_python_client() {
 }
 
 #[test]
+fn a_check_says_what_a_start_would_say_of_tls() {
+    let folder = Folder::new("checked");
+    let (cert, key) = certificate(&folder);
+    let ports = ["--listen", "0.0.0.0:0", "--console", "0.0.0.0:0", "--metrics", "0.0.0.0:0"];
+    let check =
+        |more: &[&str]| run(&[&["serve", "--demo-agents", "--token", "t=p", "--check"], &ports[..], more].concat());
+    let metrics = "nuncio: warning: other machines can read the metrics, which no password protects\n";
+    let plain = check(&[]);
+    assert!(stdout(&plain).contains("tls      none\n"), "{}", stdout(&plain));
+    for what in ["can connect without TLS", "can open the console without TLS"] {
+        assert!(
+            stderr(&plain).contains(&format!("nuncio: warning: other machines {what}, so tokens")),
+            "{}",
+            stderr(&plain)
+        );
+    }
+    assert!(stderr(&plain).contains(metrics), "{}", stderr(&plain));
+    for line in ["console  0.0.0.0:0\n", "metrics  0.0.0.0:0\n"] {
+        assert!(stdout(&plain).contains(line), "{}", stdout(&plain));
+    }
+    let secured = check(&["--tls-cert", &cert, "--tls-key", &key]);
+    assert!(stdout(&secured).contains(&format!("tls      with the certificate {cert}\n")), "{}", stdout(&secured));
+    assert_eq!(stderr(&secured), metrics);
+}
+
+#[test]
 fn a_check_finds_errors_in_security_options() {
     let folder = Folder::new("unsecured");
     let (cert, key) = certificate(&folder);

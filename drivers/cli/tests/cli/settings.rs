@@ -84,6 +84,7 @@ fn check_prints_what_would_be_served() {
     insta::assert_snapshot!(stdout(&output).replace(file.path(), "FILE"), @r##"
     file     FILE
     listen   127.0.0.1:0, path /jobs
+    tls      none
     compat   python-1.1
     login    tokens of alice, bob
     operator bob

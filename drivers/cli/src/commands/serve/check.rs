@@ -19,6 +19,10 @@ pub(super) fn print(service: &Service, settings: &Settings) -> io::Result<()> {
         let path = settings.path.as_ref().map_or("/arcp", |path| path.as_str());
         line("listen", format!("{address}, path {path}"));
     }
+    if settings.listen.is_some() || settings.console.is_some() {
+        let proxy = if settings.behind_proxy { "none, a proxy has it" } else { "none" };
+        line("tls", settings.security.tls_summary().unwrap_or_else(|| proxy.to_owned()));
+    }
     if settings.stdio {
         line("stdio", "one client, on stdin and stdout".to_owned());
     }

@@ -23,14 +23,5 @@ pub(super) async fn serve(
     let console =
         console.map_err(|error| ServeError::Listen { address: address.to_owned(), error, option: "--console" })?;
     eprint_line(&format!("nuncio: console on {}", console.url()));
-    if console.url().starts_with("http:")
-        && !settings.behind_proxy
-        && !console.address().ip().to_canonical().is_loopback()
-    {
-        eprint_line(
-            "nuncio: warning: other machines can open the console without TLS, so tokens cross the network unencrypted; \
-             give --tls-cert and --tls-key, or use a proxy with TLS",
-        );
-    }
     Ok(console)
 }

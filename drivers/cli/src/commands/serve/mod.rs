@@ -18,6 +18,7 @@ mod demo_agents;
 mod error;
 #[cfg(unix)]
 mod exec;
+mod exposed;
 mod exposition;
 mod file;
 mod journal;
@@ -90,12 +91,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     }
     let service = Service::build(&settings, pool.as_ref(), check_only)?;
     if check_only {
-        for warning in no_effect::strangers(&settings) {
+        for warning in no_effect::strangers(&settings).into_iter().chain(exposed::warnings(&settings, &addresses)) {
             eprint_line(&warning);
         }
         return check::print(&service, &settings).map_err(ServeError::Stdout);
     }
-    for warning in no_effect::warnings(&settings) {
+    for warning in no_effect::warnings(&settings).into_iter().chain(exposed::warnings(&settings, &addresses)) {
         eprint_line(&warning);
     }
     let mut termination = Termination::listen()?;
@@ -111,9 +112,6 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         let failed = |error| ServeError::Listen { address: address.clone(), error, option: "--metrics" };
         let bound = bound.map_err(failed)?;
         eprint_line(&format!("nuncio: metrics on http://{bound}/metrics"));
-        if !bound.ip().to_canonical().is_loopback() {
-            eprint_line("nuncio: warning: other machines can read the metrics, which no password protects");
-        }
     }
     let _console = match &settings.console {
         Some(address) => {
@@ -218,18 +216,7 @@ async fn listen(
         .server
         .listen_with(addresses, ListenOptions { path, behind_proxy: settings.behind_proxy, ..options })
         .await;
-    let listening =
-        listening.map_err(|error| ServeError::Listen { address: address.to_owned(), error, option: "--listen" })?;
-    if listening.url().starts_with("ws:")
-        && !settings.behind_proxy
-        && !listening.address().ip().to_canonical().is_loopback()
-    {
-        eprint_line(
-            "nuncio: warning: other machines can connect without TLS, so tokens and jobs cross the network unencrypted; \
-             give --tls-cert and --tls-key, or use a proxy with TLS",
-        );
-    }
-    Ok(listening)
+    listening.map_err(|error| ServeError::Listen { address: address.to_owned(), error, option: "--listen" })
 }
 
 /// Prints the generated token, if there is one, and where the server listens: on stdout, or on stderr if stdout is served.

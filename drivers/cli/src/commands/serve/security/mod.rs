@@ -267,6 +267,17 @@ impl Security {
     }
 
     /// The files that are read again when something has changed.
+    /// The certificate, and whether clients have one, for people.
+    pub(super) fn tls_summary(&self) -> Option<String> {
+        let certificate = self.tls_cert.as_ref()?.display();
+        let clients = match (&self.client_ca, self.client_cert_optional) {
+            (None, _) => "",
+            (Some(_), true) => "; clients may present a certificate",
+            (Some(_), false) => "; clients have to present a certificate",
+        };
+        Some(format!("with the certificate {certificate}{clients}"))
+    }
+
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let tokens = [&self.token_file, &self.jwt_secret_file, &self.jwt_key, &self.jwt_jwks];
         let tls = [&self.tls_cert, &self.tls_key, &self.client_ca];
@@ -343,7 +354,7 @@ impl Security {
         self.jwt_secret_file.is_some() || self.jwt_key.is_some() || self.jwt_jwks.is_some()
     }
 
-    fn has_tls(&self) -> bool {
+    pub(super) fn has_tls(&self) -> bool {
         self.tls_cert.is_some() || self.tls_key.is_some()
     }
 
