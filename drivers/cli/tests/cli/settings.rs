@@ -98,7 +98,7 @@ fn check_prints_what_would_be_served() {
     restart  rerun for report (no effect without a journal)
     ask      tool.call=payments.*
     ask      agent.delegate=*
-    limit    frame-bytes = 64.0 KiB
+    limit    frame-bytes = 64 KiB
     limit    jobs-per-session = 8
     limit    resume-window = 1h 30m
     limit    cancel-grace = 20s
@@ -197,7 +197,7 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     let none = File::new("none", "");
     insta::assert_snapshot!(none.complaint(), @"nuncio: there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out");
     let frame = File::new("frame", "demo-agents = true\n[limits]\nframe-bytes = \"1 KiB\"\n");
-    insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1.0 KiB is out of range: the minimum is 4 KiB");
+    insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1 KiB is out of range: the minimum is 4 KiB");
     let versions = File::new("versions", "[agents.a]\ncommand = \"sh\"\n[agents.\"a@1\"]\ncommand = \"sh\"\n");
     insta::assert_snapshot!(versions.complaint(), @r##"
     nuncio: the agent "a" is there with a version and without; give each a version, as in a@1

@@ -1,5 +1,6 @@
 //! The limits of `nuncio serve`.
 
+use std::fmt::Display;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,9 +26,14 @@ pub(super) struct LimitError {
 type Set = Result<(), &'static str>;
 
 /// A type that the value of a limit has.
-trait Limit: FromStr {
+trait Limit: FromStr + Display {
     /// How to write a value.
     const FORMAT: &str;
+
+    /// The value as people write it.
+    fn written(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Limit for NonZeroU32 {
@@ -52,6 +58,10 @@ impl Limit for usize {
 
 impl Limit for ByteSize {
     const FORMAT: &str = size::FORMAT;
+
+    fn written(&self) -> String {
+        size::exact(*self)
+    }
 }
 
 impl Limit for HumanDuration {
@@ -88,7 +98,7 @@ macro_rules! limits {
                 $(if let Some(value) = self.$name {
                     let set: fn(&mut Config, $kind) -> Set = $set;
                     set(config, value).map_err(|why| {
-                        LimitError { limit: kebab(stringify!($name)), value: value.to_string(), why }
+                        LimitError { limit: kebab(stringify!($name)), value: value.written(), why }
                     })?;
                 })*
                 Ok(())
@@ -96,7 +106,7 @@ macro_rules! limits {
 
             /// The limits that are given, as in the configuration file.
             pub(super) fn given(&self) -> Vec<String> {
-                let given = [$(self.$name.map(|value| format!("{} = {value}", kebab(stringify!($name)))),)*];
+                let given = [$(self.$name.map(|value| format!("{} = {}", kebab(stringify!($name)), value.written())),)*];
                 given.into_iter().flatten().collect()
             }
         }
