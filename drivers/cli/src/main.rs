@@ -20,6 +20,7 @@ mod private;
 mod prompts;
 mod signals;
 mod size;
+mod similar;
 mod text;
 mod time;
 

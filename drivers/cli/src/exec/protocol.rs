@@ -14,7 +14,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use super::lost;
-use crate::text;
+use crate::{similar, text};
 
 /// The `id` of a question, which its answers repeat.
 pub(crate) type Id = Option<Box<Json>>;
@@ -267,10 +267,10 @@ fn member<T: DeserializeOwned>(name: &str, json: &Json) -> Result<T, String> {
     serde_json::from_str(&text).map_err(|error| format!("{name}: {}", without_position(&error)))
 }
 
-/// An error without its line and column, which are useless in a message of one line.
+/// An error without its line and column, which are useless in a message of one line, and without a long list of names.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+    similar::explain(text.split(" at line ").next().unwrap_or_default(), "`nuncio serve --help` lists the messages")
 }
 
 #[derive(Deserialize)]

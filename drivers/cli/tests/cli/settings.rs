@@ -132,7 +132,7 @@ fn flags_take_precedence_over_the_file() {
 #[test]
 fn an_error_in_the_file_is_reported_with_its_position() {
     let unknown = File::new("unknown", "listen = \"127.0.0.1:0\"\nlissen = 1\n");
-    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `behind-proxy`, `watch`, `metrics`, `console`, `stdio`, `shards`, `demo-agents`, `ask`, `no-self-approval`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `pool`, `security`, `limits`, `log-level`, `log-format`, `agents`; see nuncio serve --help"##);
+    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen` (did you mean `listen`?); see nuncio serve --help"##);
     let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
     insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: jobs: a line must have a key, `=` and a value; for example jobs = 100000; see nuncio serve --help"##);
     let span = File::new("span", "drain = \"10 parsecs\"\n");

@@ -10,6 +10,7 @@ use super::file::{Agent, File};
 use super::limits::Limits;
 use super::pool::PoolOptions;
 use super::security::Security;
+use crate::similar;
 
 /// A line for every key, under the table that has it.
 const EXAMPLES: &str = include_str!("examples.toml");
@@ -160,6 +161,7 @@ fn sentence(message: &str, is_secret: bool) -> String {
         "wanted string or table" => return "this is not a text in quotes".to_owned(),
         _ => {}
     }
+    let message = &*similar::explain(message, "the keys are the names of the flags");
     let (found, expected) = match message.rsplit_once(", expected ") {
         Some((found, expected)) if message.starts_with("invalid") => (found, Some(expected)),
         _ => (message, None),
