@@ -7,6 +7,7 @@ use std::str::FromStr;
 use nuncio_tokio::arcp::Json;
 
 use crate::error::Error;
+use crate::files;
 use crate::text::eprint_line;
 
 /// Bytes of a file or of stdin that are read; no frame can hold more.
@@ -30,7 +31,7 @@ impl FromStr for Document {
             Some(path) => Ok(Document::File(path.into())),
             None if text == "-" => Ok(Document::Stdin),
             None => serde_json::from_str(text).map(Document::Inline).map_err(|error| {
-                format!("not valid JSON: {error}; write a string with its quotes, as '\"text\"', and a file as @FILE")
+                format!("this {}; write a text with its quotes, as '\"text\"', and a file as @FILE", not_json(&error))
             }),
         }
     }
@@ -44,7 +45,9 @@ impl Document {
             Document::File(path) => {
                 let (name, mut text) = (path.display().to_string(), String::new());
                 let read = std::fs::File::open(path).and_then(|file| file.take(MAX_INPUT).read_to_string(&mut text));
-                read.map_err(|error| Error::Usage(format!("{flag}: cannot read {name}: {error}")))?;
+                read.map_err(|error| {
+                    Error::Usage(format!("{flag}: cannot read {name}: {error}{}", files::advice(&error)))
+                })?;
                 (name, text)
             }
             Document::Stdin => {
@@ -76,10 +79,17 @@ fn read_stdin(flag: &str) -> Result<String, Error> {
     Ok(text)
 }
 
+/// Says where a text stops being JSON.
+pub(crate) fn not_json(error: &serde_json::Error) -> String {
+    match (error.is_eof(), error.line()) {
+        (true, _) => "is not JSON, because its end is missing".to_owned(),
+        (false, 0) => "is not JSON".to_owned(),
+        (false, line) => format!("is not JSON: line {line}, column {}", error.column()),
+    }
+}
+
 fn parse(flag: &str, name: &str, text: &str) -> Result<Box<Json>, Error> {
     serde_json::from_str(text).map_err(|error| {
-        Error::Usage(format!(
-            "{flag}: {name} does not hold valid JSON: {error}; a string has quotes around it, as in \"text\""
-        ))
+        Error::Usage(format!("{flag}: {name} {}; a text has quotes around it, as in \"text\"", not_json(&error)))
     })
 }

@@ -9,6 +9,7 @@ use nuncio_tokio::arcp::{
 use nuncio_tokio::auth::TlsConnectError;
 
 use crate::exit::Exit;
+use crate::files;
 use crate::journal_file::JournalFileError;
 
 /// Why a command fails: a sentence that says what happened and what to do next.
@@ -60,7 +61,7 @@ pub(crate) enum Error {
         error: std::io::Error,
         option: &'static str,
     },
-    #[error("cannot write {0}: {1}")]
+    #[error("cannot write {0}: {1}{advice}", advice = files::advice(.1))]
     Write(String, #[source] std::io::Error),
     /// The output of a job cannot be written.
     #[error("{error}; the job is not affected: `nuncio tail {job_id}` shows its events and result")]

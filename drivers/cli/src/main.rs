@@ -12,6 +12,7 @@ mod document;
 mod error;
 mod exec;
 mod exit;
+mod files;
 mod follow;
 mod journal_file;
 mod logging;
@@ -19,8 +20,8 @@ mod output;
 mod private;
 mod prompts;
 mod signals;
-mod size;
 mod similar;
+mod size;
 mod text;
 mod time;
 

@@ -12,6 +12,7 @@ use crate::connection::contexts::{Context, Contexts};
 use crate::connection::secret;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::files;
 use crate::output::{self, grid};
 use crate::text::{eprint_line, json, sanitize};
 
@@ -109,7 +110,9 @@ impl Add {
         let Add { name, url, token, token_file } = self;
         let token_file = token_file.map(std::path::absolute).transpose().map_err(Error::System)?;
         if let Some(file) = &token_file {
-            let unreadable = |error| Error::Usage(format!("cannot read the token file {}: {error}", file.display()));
+            let unreadable = |error: io::Error| {
+                Error::Usage(format!("cannot read the token file {}: {error}{}", file.display(), files::advice(&error)))
+            };
             std::fs::File::open(file).map_err(unreadable)?;
         }
         let mut contexts = Contexts::read()?;

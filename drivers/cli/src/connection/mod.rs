@@ -5,7 +5,7 @@ pub(crate) mod raw;
 pub(crate) mod tls;
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{Error as Failure, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use clap::Args;
 use nuncio_tokio::arcp::{Client, ClientBuilder, InvalidUrl, Reconnect, Secret, TokenSource};
 
 use crate::error::Error;
+use crate::files;
 use crate::private;
 use contexts::{Context, Contexts};
 use tls::TlsOptions;
@@ -143,7 +144,8 @@ fn saved_token(context: Option<&Context>) -> Option<Result<TokenSource, Error>> 
 /// Returns the token of a file, which is read again when the runtime refuses it. A pipe is read once.
 fn token_of(path: &Path) -> Result<TokenSource, Error> {
     let name = path.display();
-    let open = |error| Error::Usage(format!("cannot read the token file {name}: {error}"));
+    let open =
+        |error: Failure| Error::Usage(format!("cannot read the token file {name}: {error}{}", files::advice(&error)));
     let file = File::open(path).map_err(open)?;
     private::warn_of_readers(path);
     let is_pipe = !file.metadata().map_err(open)?.is_file();
@@ -165,7 +167,7 @@ fn read_token(file: File, path: &Path) -> Result<Secret, String> {
     let read = file.take(MAX_TOKEN).read_to_string(&mut text);
     read.map_err(|error| match error.kind() {
         ErrorKind::InvalidData => format!("the token file {name} is not UTF-8; write nothing but the token into it"),
-        _ => format!("cannot read the token file {name}: {error}"),
+        _ => format!("cannot read the token file {name}: {error}{}", files::advice(&error)),
     })?;
     match text.trim() {
         "" => Err(format!("there is no token in {name}; write the token into it, on one line")),

@@ -8,6 +8,7 @@ use nuncio_tokio::arcp::Secret;
 
 pub(crate) use super::secret;
 use crate::error::Error;
+use crate::files;
 
 const NO_TOKEN: &str = "there is no token; set NUNCIO_TOKEN, or give --token-file FILE or --token TOKEN";
 
@@ -38,8 +39,9 @@ impl TokenOptions {
             },
         };
         let opened = File::open(&file);
-        let opened =
-            opened.map_err(|error| Error::Usage(format!("cannot read the token file {}: {error}", file.display())))?;
+        let opened = opened.map_err(|error| {
+            Error::Usage(format!("cannot read the token file {}: {error}{}", file.display(), files::advice(&error)))
+        })?;
         super::read_token(opened, &file).map_err(Error::Usage)
     }
 }

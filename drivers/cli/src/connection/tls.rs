@@ -6,6 +6,7 @@ use clap::Args;
 use nuncio_tokio::auth::{Authorities, ClientTls, Identity, TlsError};
 
 use crate::error::Error;
+use crate::files;
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "TLS")]
@@ -33,7 +34,9 @@ impl TlsOptions {
 
     /// The settings that were given, or `None` for the client's own default.
     pub(crate) fn client_tls(&self) -> Result<Option<ClientTls>, Error> {
-        let of = |flag: &'static str| move |error: TlsError| Error::Usage(format!("{flag}: {error}"));
+        let of = |flag: &'static str| {
+            move |error: TlsError| Error::Usage(format!("{flag}: {error}{}", files::tls_advice(&error)))
+        };
         let identity = match (&self.client_cert, &self.client_key) {
             (Some(certificate), Some(key)) => {
                 Some(Identity::from_files(certificate, key).map_err(of("--client-cert"))?)

@@ -2,6 +2,8 @@
 
 use nuncio_tokio::arcp::{AskedQuestion, Json};
 
+use crate::document::not_json;
+
 /// Says which answers fit a question.
 pub(crate) fn expected(question: &AskedQuestion) -> String {
     let kind = match (&question.choices, &question.schema) {
@@ -20,8 +22,9 @@ pub(crate) fn value_of(question: &AskedQuestion, typed: &str) -> Result<Box<Json
     if question.schema.is_some() {
         return serde_json::from_str(typed).map_err(|error| {
             format!(
-                "the answer to {} is not JSON: {error}; write a text with its quotes, as '\"text\"'",
-                question.question_id
+                "the answer to {} {}; write a text with its quotes, as '\"text\"'",
+                question.question_id,
+                not_json(&error)
             )
         });
     }

@@ -106,6 +106,28 @@ fn a_replay_needs_a_session_or_a_job() {
 }
 
 #[test]
+fn a_path_of_the_user_that_is_wrong_is_to_be_checked() {
+    let serve = ["serve", "--demo-agents", "--check"];
+    let submit = ["submit", "echo", "--token", "t"];
+    for (command, wrong) in [
+        (&serve[..], &["--config", "nosuch.toml"][..]),
+        (&serve, &["--token-file", "nosuch"]),
+        (&serve, &["--jwt-secret-file", "nosuch"]),
+        (&serve, &["--tls-cert", "nosuch", "--tls-key", "nosuch"]),
+        (&submit, &["--input", "@nosuch"]),
+        (&submit, &["--output", "/nosuch/x"]),
+        (&submit, &["--ca-file", "nosuch"]),
+        (&["jobs"], &["--token-file", "nosuch"]),
+        (&["context", "add", "a", "--url", "ws://127.0.0.1:1/"], &["--token-file", "nosuch"]),
+        (&["conformance", "ws://127.0.0.1:1/"], &["--token-file", "nosuch"]),
+        (&["caracal", "coordinator"], &["--application-file", "nosuch"]),
+    ] {
+        let (_, message) = said(&[command, wrong].concat());
+        assert!(message.ends_with("; check that the path is right\n"), "{wrong:?}: {message}");
+    }
+}
+
+#[test]
 fn conformance_needs_a_runtime_or_an_address_for_a_client() {
     let (code, message) = said(&["conformance"]);
     assert_eq!(code, Some(2));
@@ -257,7 +279,10 @@ fn json_on_stdin_that_is_not_valid_gets_advice() {
     let output = command.stdin(fs::File::open(path).expect("the file")).output().expect("the binary runs");
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(2));
-    assert!(message.contains("stdin does not hold valid JSON") && message.contains("quotes around it"), "{message}");
+    assert!(
+        message.contains("stdin is not JSON: line 1, column ") && message.contains("quotes around it"),
+        "{message}"
+    );
 }
 
 #[test]

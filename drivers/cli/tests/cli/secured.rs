@@ -192,7 +192,10 @@ fn a_check_finds_errors_in_security_options() {
     let folder = Folder::new("unsecured");
     let (cert, key) = certificate(&folder);
     let text = folder.file("text", "no key");
-    let cases: [(&[&str], &str); 6] = [
+    let others = Folder::new("unsecured-other");
+    let (_, other) = certificate(&others);
+    let cases: [(&[&str], &str); 7] = [
+        (&["--tls-cert", &cert, "--tls-key", &other], "the key is not the one that the certificate was made for"),
         (&["--tls-cert", &cert], "--tls-key"),
         (&["--tls-cert", &text, "--tls-key", &key], "--tls-cert"),
         (&["--jwt-secret-file", "/nonexistent"], "--jwt-secret-file"),

@@ -193,7 +193,7 @@ fn a_value_of_another_type_is_reported_with_the_form_that_is_expected() {
 #[test]
 fn an_invalid_configuration_is_reported_with_what_to_do() {
     let program = File::new("program", "[agents.a]\ncommand = \"/no/such/program\"\n");
-    insta::assert_snapshot!(program.complaint(), @"nuncio: cannot run the program /no/such/program of agent a: cannot find binary path; check that it is installed, on PATH and executable");
+    insta::assert_snapshot!(program.complaint(), @"nuncio: there is no program /no/such/program that can be run as the agent a; check that it is installed, on PATH and executable");
     let none = File::new("none", "");
     insta::assert_snapshot!(none.complaint(), @"nuncio: there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out");
     let frame = File::new("frame", "demo-agents = true\n[limits]\nframe-bytes = \"1 KiB\"\n");
@@ -219,7 +219,7 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is not an agent; write NAME or NAME@VERSION; see nuncio serve --help"##);
     let missing = run(&["serve", "--config", "/no/such/file.toml"]);
     assert_eq!(missing.status.code(), Some(2));
-    insta::assert_snapshot!(stderr(&missing), @"nuncio: cannot read the configuration file /no/such/file.toml: No such file or directory (os error 2)");
+    insta::assert_snapshot!(stderr(&missing), @"nuncio: cannot read the configuration file /no/such/file.toml: No such file or directory (os error 2); check that the path is right");
 }
 
 #[test]
@@ -260,6 +260,10 @@ fn a_setting_of_an_agent_that_is_not_offered_is_reported() {
             assert_eq!(output.status.code(), Some(2), "{said}");
             assert!(stderr(&output).contains(&said), "{}", stderr(&output));
         }
+    }
+    for flags in [["--result", "cuont=stdout"], ["--pty", "cuont"], ["--restart", "cuont=rerun"]] {
+        let output = run(&[&["serve", "--check", "--agent", "count=wc", "--agent", "b@1=sh"][..], &flags].concat());
+        assert!(stderr(&output).ends_with("; its agents: count, b@1\n"), "{}", stderr(&output));
     }
     for (option, value) in [("--max-concurrent", "1"), ("--restart", "rerun")] {
         let output = run(&["serve", "--check", "--agent", "a@1=sh", option, &format!("a@1={value}")]);

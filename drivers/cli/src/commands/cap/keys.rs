@@ -9,6 +9,7 @@ use nuncio_tokio::cap::{RingSigner, read_public_key};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::files;
 
 /// What the file of a sender's public keys ends with.
 pub(super) const PUBLIC: &str = ".pub.pem";
@@ -118,11 +119,12 @@ fn read_keyring(folder: &Path) -> Result<Keyring, Error> {
     };
     let mut keys = Keyring::default();
     let mut files = 0;
-    for entry in fs::read_dir(folder).map_err(|error| cannot(&error))? {
+    for entry in fs::read_dir(folder).map_err(|error| cannot(&format!("{error}{}", files::advice(&error))))? {
         let path = entry.map_err(|error| cannot(&error))?.path();
         let Some(sender) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(PUBLIC)) else { continue };
         let name = path.display();
-        let text = fs::read_to_string(&path).map_err(|error| Error::Usage(format!("cannot read {name}: {error}")))?;
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Error::Usage(format!("cannot read {name}: {error}{}", files::advice(&error))))?;
         for block in blocks(&text) {
             let key = read_public_key(block).map_err(|error| Error::Usage(format!("{name}: {error}")))?;
             keys.add(sender, key).map_err(|error| Error::Usage(format!("{name}: {error}")))?;

@@ -11,6 +11,7 @@ use nuncio_tokio::cap::{
 
 use crate::connection::tls::TlsOptions;
 use crate::error::Error;
+use crate::files;
 use crate::text::eprint_line;
 
 /// The bus.
@@ -108,8 +109,9 @@ impl BusOptions {
         options.jetstream = jetstream;
         options.tls = self.tls.options().client_tls()?;
         if let Some(file) = &self.nats_creds {
-            options.login = NatsLogin::credentials_file(file)
-                .map_err(|error| Error::Usage(format!("cannot read {}: {error}", file.display())))?;
+            options.login = NatsLogin::credentials_file(file).map_err(|error| {
+                Error::Usage(format!("cannot read {}: {error}{}", file.display(), files::advice(&error)))
+            })?;
         }
         NatsBus::connect(options).await.map_err(|error| match error {
             BusError::Disconnected(why) => Error::NoBus(why),

@@ -8,6 +8,7 @@ use clap::Args;
 use nuncio_tokio::caracal::Secret;
 
 use crate::error::Error;
+use crate::files;
 
 /// The applications of a coordinator.
 #[derive(Args, Debug)]
@@ -80,8 +81,9 @@ impl Applications {
         let mut all = self.applications.clone();
         if let Some(path) = &self.application_file {
             let name = path.display();
-            let text = fs::read_to_string(path)
-                .map_err(|error| Error::Usage(format!("--application-file: cannot read {name}: {error}")))?;
+            let text = fs::read_to_string(path).map_err(|error| {
+                Error::Usage(format!("--application-file: cannot read {name}: {error}{}", files::advice(&error)))
+            })?;
             let lines = (1..).zip(text.lines().map(str::trim));
             for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
                 let read: Result<Application, _> = line.parse();

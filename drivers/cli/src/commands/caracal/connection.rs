@@ -13,6 +13,7 @@ use nuncio_tokio::caracal::{
 use super::coordinator::Mode;
 use super::refusals::advice;
 use crate::error::Error;
+use crate::files;
 
 /// The coordinator, the application and its secret.
 #[derive(Args, Debug)]
@@ -135,7 +136,9 @@ fn variable(name: &str) -> Option<String> {
 fn read_secret(path: &std::path::Path) -> Result<Secret, Error> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map(Secret::new);
-    let text = text.map_err(|error| Error::Usage(format!("cannot read the secret file {name}: {error}")))?;
+    let text = text.map_err(|error| {
+        Error::Usage(format!("cannot read the secret file {name}: {error}{}", files::advice(&error)))
+    })?;
     match text.expose().trim() {
         "" => Err(Error::Usage(format!("there is no secret in {name}; write the secret into it, on one line"))),
         secret => Ok(Secret::new(secret)),

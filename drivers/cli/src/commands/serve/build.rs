@@ -134,7 +134,7 @@ fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, Serv
         let agent = setting.agent.as_str().to_owned();
         match Program::find(setting.command.clone(), setting.questions) {
             Ok(program) => Ok((agent, Program { pty: setting.pty, result: setting.result, ..program })),
-            Err(error) => Err(ServeError::Program { agent, program: setting.command.program().to_owned(), error }),
+            Err(_) => Err(ServeError::Program { agent, program: setting.command.program().to_owned() }),
         }
     };
     agents.iter().map(find).collect()
@@ -164,7 +164,12 @@ fn check_offered(settings: &Settings, name: &str, option: &'static str) -> Resul
     match name.split_once('@') {
         _ if is_offered(name) => Ok(()),
         Some((name, _)) if is_offered(name) => Err(ServeError::OneForAllVersions { option, name: name.to_owned() }),
-        Some(_) | None => Err(ServeError::UnknownAgent { option, name: name.to_owned() }),
+        Some(_) | None => {
+            let pool = settings.pool.iter().flat_map(|pool| &pool.agents).map(|agent| agent.agent.as_str());
+            let names = settings.agents.iter().map(|setting| setting.agent.as_str()).chain(pool);
+            let built_in = demo_agents::NAMES.into_iter().filter(|_| settings.demo_agents);
+            Err(ServeError::unknown_agent(option, name, &names.chain(built_in).collect::<Vec<_>>()))
+        }
     }
 }
 

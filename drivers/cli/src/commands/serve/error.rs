@@ -10,11 +10,12 @@ use super::limits::LimitError;
 use super::security::SecurityError;
 use crate::error::listen_advice;
 use crate::exit::Exit;
+use crate::files;
 use crate::journal_file::JournalFileError;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ServeError {
-    #[error("cannot read the configuration file {}: {error}", path.display())]
+    #[error("cannot read the configuration file {}: {error}{}", path.display(), files::advice(error))]
     FileUnreadable {
         path: PathBuf,
         #[source]
@@ -32,8 +33,8 @@ pub(super) enum ServeError {
          give it for one version only"
     )]
     DifferentRestart(String),
-    #[error("--{option} names {name:?}, which is not an agent of this server")]
-    UnknownAgent { option: &'static str, name: String },
+    #[error("--{option} names {name:?}, which is not an agent of this server; {known}")]
+    UnknownAgent { option: &'static str, name: String, known: String },
     #[error("--{option} has one value for all versions of an agent; write --{option} {name}=VALUE")]
     OneForAllVersions { option: &'static str, name: String },
     #[error(
@@ -54,9 +55,10 @@ pub(super) enum ServeError {
     #[error("there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out")]
     NoAgents,
     #[error(
-        "cannot run the program {program} of agent {agent}: {error}; check that it is installed, on PATH and executable"
+        "there is no program {program} that can be run as the agent {agent}; check that it is installed, on PATH and \
+         executable"
     )]
-    Program { agent: String, program: String, error: which::Error },
+    Program { agent: String, program: String },
     #[cfg(not(unix))]
     #[error("programs can be agents on Unix only; write the agent in Rust, with nuncio_tokio")]
     Platform,
@@ -104,6 +106,15 @@ pub(super) enum ServeError {
 }
 
 impl ServeError {
+    /// An option names an agent that is not one of the `known` ones.
+    pub(super) fn unknown_agent(option: &'static str, name: &str, known: &[&str]) -> ServeError {
+        let known = match known {
+            [] => "it has no such agents".to_owned(),
+            known => format!("its agents: {}", known.join(", ")),
+        };
+        ServeError::UnknownAgent { option, name: name.to_owned(), known }
+    }
+
     /// `Usage` if the flags or the file have to be corrected, `Failed` if they are right and cannot be carried out, `Lost` if
     /// the server has ended because its journal is lost.
     pub(super) fn exit(&self) -> Exit {

@@ -131,6 +131,12 @@ fn files(security: &Security, config: Option<&PathBuf>) -> Vec<PathBuf> {
     security.files().chain(config).cloned().collect()
 }
 
+/// An option names an agent that is not one of these programs.
+fn unknown(option: &'static str, name: &str, agents: &[AgentSetting]) -> ServeError {
+    let known: Vec<&str> = agents.iter().map(|setting| setting.agent.as_str()).collect();
+    ServeError::unknown_agent(option, name, &known)
+}
+
 /// The agents of the file, and those of the flags, which replace agents of the same name and version.
 fn agents(
     of_file: BTreeMap<AgentName, Agent>,
@@ -161,14 +167,14 @@ fn agents(
     for NamedResult { name, source } in results {
         let mut named = agents.iter_mut().filter(|setting| setting.agent.is(name)).peekable();
         if named.peek().is_none() {
-            return Err(ServeError::UnknownAgent { option: "result", name: name.clone() });
+            return Err(unknown("result", name, &agents));
         }
         named.for_each(|setting| setting.result = *source);
     }
     for name in pty {
         let mut named = agents.iter_mut().filter(|setting| setting.agent.is(name)).peekable();
         if named.peek().is_none() {
-            return Err(ServeError::UnknownAgent { option: "pty", name: name.clone() });
+            return Err(unknown("pty", name, &agents));
         }
         named.for_each(|setting| setting.pty = true);
     }

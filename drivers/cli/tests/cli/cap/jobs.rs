@@ -219,7 +219,11 @@ fn what_is_missing_is_said_with_what_to_do() {
     refused(&[&submit[..], &["--keys", "/nowhere"]].concat(), 2, "cannot read the private key");
     refused(&[&submit[..], &["--unsigned", "--nats", "nats://127.0.0.1:1"]].concat(), 6, "check that nats-server");
     refused(&[&submit[..], &["--unsigned", "--nats", "http://h"]].concat(), 2, "--nats: ");
-    refused(&["cap", "submit", "job.a", "--id", "c", "--unsigned", "--input", "{"], 2, "not valid JSON");
+    refused(
+        &["cap", "submit", "job.a", "--id", "c", "--unsigned", "--input", "{"],
+        2,
+        "this is not JSON, because its end is missing",
+    );
     refused(&["cap", "keygen", "a/b"], 2, "slash");
     let serve = ["serve", "--check", "--cap-agent", "a=job.a"];
     refused(&serve, 2, "needs --cap URL");
@@ -290,10 +294,10 @@ fn the_input_of_a_job_may_be_in_a_file_or_on_stdin() {
         assert_eq!((done.status.code(), stdout(&done)), (Some(0), "[1,2]\n"), "{input:?}: {}", stderr(&done));
     }
     for (input, sentence) in [
-        ("@wrong.json", "--input: wrong.json does not hold valid JSON"),
+        ("@wrong.json", "--input: wrong.json is not JSON"),
         ("@none.json", "--input: cannot read none.json"),
         ("@", "write @FILE"),
-        ("text", "write a string with its quotes"),
+        ("text", "write a text with its quotes"),
     ] {
         let refused = submit(&["--input", input]);
         assert_eq!((refused.status.code(), stdout(&refused)), (Some(2), ""), "{input}");

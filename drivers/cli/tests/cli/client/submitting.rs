@@ -135,7 +135,7 @@ fn a_result_that_cannot_be_written_is_7() {
     let runtime = Runtime::start();
     let done = runtime.run(&["submit", "echo", "--output", "/no/such/folder/file"]);
     assert_eq!(done.code, Some(7), "{}", done.stderr);
-    let error = "nuncio: cannot write /no/such/folder/file: No such file or directory (os error 2)\n";
+    let error = "nuncio: cannot write /no/such/folder/file: No such file or directory (os error 2); check that the path is right\n";
     assert_eq!(done.stderr, error);
     assert!(runtime.run(&["jobs"]).stdout.is_empty(), "nothing was submitted");
     #[cfg(target_os = "linux")]

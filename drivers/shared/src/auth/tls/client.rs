@@ -74,7 +74,7 @@ impl ClientTls {
     fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
         ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(&error))
+            .map_err(|error| TlsError::identity(&error))
     }
 
     fn with_identity(
@@ -82,9 +82,9 @@ impl ClientTls {
         identity: Option<Identity>,
     ) -> Result<ClientTls, TlsError> {
         let mut config = match identity {
-            Some(identity) => {
-                builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| wrong(&error))?
-            }
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain, identity.key)
+                .map_err(|error| TlsError::identity(&error))?,
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -98,10 +98,6 @@ impl ClientTls {
             None => parse_name(host),
         }
     }
-}
-
-fn wrong(error: &rustls::Error) -> TlsError {
-    TlsError::Identity(error.to_string())
 }
 
 fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {

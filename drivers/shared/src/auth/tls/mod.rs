@@ -56,3 +56,15 @@ pub enum TlsError {
     #[error("{0:?} is neither a DNS name nor an IP address, so no certificate can be for it")]
     ServerName(String),
 }
+
+impl TlsError {
+    /// A certificate and a key that `rustls` does not take.
+    fn identity(error: &rustls::Error) -> TlsError {
+        TlsError::Identity(match error {
+            rustls::Error::InconsistentKeys(_) => {
+                "the key is not the one that the certificate was made for; give the key of this certificate".to_owned()
+            }
+            error => error.to_string(),
+        })
+    }
+}

@@ -60,7 +60,7 @@ impl ServerTls {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::Identity(error.to_string()))?;
+            .map_err(|error| TlsError::identity(&error))?;
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some((authorities, clients)) => {
@@ -73,9 +73,8 @@ impl ServerTls {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let mut config = builder
-            .with_single_cert(identity.chain, identity.key)
-            .map_err(|error| TlsError::Identity(error.to_string()))?;
+        let mut config =
+            builder.with_single_cert(identity.chain, identity.key).map_err(|error| TlsError::identity(&error))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(ServerTls { config: Arc::new(Mutex::new(Arc::new(config))) })
     }

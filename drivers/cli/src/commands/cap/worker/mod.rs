@@ -161,10 +161,10 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         builder = builder.label(name, value);
     }
     for TopicCommand { topic, command } in &options.topics {
-        let program = Program::find(command.clone(), false).map_err(|error| {
+        let program = Program::find(command.clone(), false).map_err(|_| {
             let program = command.program();
             let advice = "check that it is installed, on PATH and executable";
-            Error::Usage(format!("cannot run the program {program:?} of {topic}: {error}; {advice}"))
+            Error::Usage(format!("there is no program {program:?} that can be run for {topic}; {advice}"))
         })?;
         let (program, host) = (Arc::new(program), host.clone());
         builder = builder.job(topic.as_str(), move |ctx: JobContext, input: Value| {

@@ -20,6 +20,7 @@ use nuncio_tokio::auth::{
 use nuncio_tokio::caracal::{ConfigError, InvalidId};
 use serde::Deserialize;
 
+use crate::files;
 use crate::private;
 use tokens::{Token, TokenError};
 
@@ -168,11 +169,11 @@ impl From<CertificateName> for NameKind {
 /// Options that contradict each other, or name a file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SecurityError {
-    #[error("{flag}: cannot read {}: {error}", path.display())]
+    #[error("{flag}: cannot read {}: {error}{}", path.display(), files::advice(error))]
     File { flag: &'static str, path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Token(#[from] TokenError),
-    #[error("{flag}: {error}")]
+    #[error("{flag}: {error}{}", files::jwt_advice(error))]
     Jwt { flag: &'static str, error: JwtKeyError },
     #[error("give only one of --jwt-secret-file, --jwt-key and --jwt-jwks")]
     ManyJwtKeys,
@@ -182,7 +183,7 @@ pub(super) enum SecurityError {
     Mandates(ConfigError),
     #[error("--caracal-zone: {0}")]
     Zone(InvalidId),
-    #[error("{flag}: {error}")]
+    #[error("{flag}: {error}{}", files::tls_advice(error))]
     Tls { flag: &'static str, error: TlsError },
     #[error("{0} names no principal; write the one that a token has")]
     NoPrincipal(&'static str),
@@ -266,7 +267,6 @@ impl Security {
         ways.join("; ")
     }
 
-    /// The files that are read again when something has changed.
     /// The certificate, and whether clients have one, for people.
     pub(super) fn tls_summary(&self) -> Option<String> {
         let certificate = self.tls_cert.as_ref()?.display();
@@ -278,6 +278,7 @@ impl Security {
         Some(format!("with the certificate {certificate}{clients}"))
     }
 
+    /// The files that are read again when something has changed.
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let tokens = [&self.token_file, &self.jwt_secret_file, &self.jwt_key, &self.jwt_jwks];
         let tls = [&self.tls_cert, &self.tls_key, &self.client_ca];

@@ -8,10 +8,12 @@ use nuncio_tokio::arcp::Secret;
 use nuncio_tokio::auth::StaticTokens;
 use serde::{Deserialize, Deserializer};
 
+use crate::files;
+
 /// Tokens that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(in super::super) enum TokenError {
-    #[error("--token-file: cannot read {}: {error}", path.display())]
+    #[error("--token-file: cannot read {}: {error}{}", path.display(), files::advice(error))]
     Unreadable { path: PathBuf, error: std::io::Error },
     #[error("--token-file: line {line} of {} is not valid: {error}", path.display())]
     Line { path: PathBuf, line: usize, error: &'static str },
