@@ -306,7 +306,7 @@ fn a_drain_ends_at_its_limit() {
         let (client, _) = net.client();
         let mut job = client.submit(Submit::new("job.hang")).await.unwrap();
         job.progress().next().await.unwrap();
-        assert_eq!(worker.drain(Duration::from_millis(1)).await, Drained::TimedOut { jobs: 1 });
+        assert_eq!(worker.drain(Duration::from_millis(1)).await, Drained::TimedOut { jobs: 1, results: 0 });
     });
 }
 

@@ -213,6 +213,43 @@ fn packets_are_signed_and_verified() {
 }
 
 #[test]
+fn a_worker_whose_bus_is_away_waits_for_results_and_for_nothing_else() {
+    within(async {
+        let net = Net::new().await;
+        let (idle, bus) = net.worker(Worker::builder().job("job.idle", |_: JobContext, (): ()| async { Ok(()) })).await;
+        bus.cut();
+        assert_eq!(idle.drain(Duration::from_hours(1)).await, Drained::Finished, "there is nothing to send");
+
+        for is_back in [true, false] {
+            let (go, gone) = smol::channel::bounded::<()>(1);
+            let held = move |_: JobContext, (): ()| {
+                let gone = gone.clone();
+                async move { gone.recv().await.map_err(|error| Failure::fatal(error.to_string())) }
+            };
+            let (worker, bus) = net.worker(Worker::builder().job("job.held", held)).await;
+            let (client, _) = net.client();
+            let mut job = client.submit(Submit::new("job.held")).await.unwrap();
+            while worker.running() == 0 {
+                smol::future::yield_now().await;
+            }
+            bus.cut();
+            go.send(()).await.unwrap();
+            while worker.unsent() == 0 || worker.running() > 0 {
+                smol::future::yield_now().await;
+            }
+            if is_back {
+                bus.restore();
+                assert_eq!(worker.drain(Duration::from_hours(1)).await, Drained::Finished);
+                job.result::<()>().await.unwrap();
+            } else {
+                let left = Drained::TimedOut { jobs: 0, results: 1 };
+                assert_eq!(worker.drain(Duration::ZERO).await, left, "the result is not sent");
+            }
+        }
+    });
+}
+
+#[test]
 fn labels_may_be_anything() {
     within(async {
         let net = Net::new().await;

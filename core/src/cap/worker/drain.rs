@@ -22,7 +22,7 @@ impl Worker {
 
     /// Ends a drain once no job is left.
     pub(super) fn end_drain(&mut self) {
-        if self.jobs.is_idle() && !self.outbox.has_unsent() && self.phase.empty() {
+        if self.jobs.is_idle() && self.outbox.unsent() == 0 && self.phase.empty() {
             if self.is_subscribed() {
                 self.outbox.push(WorkerOutput::Unsubscribe { subject: Subject::Direct(self.config.id.clone()) });
             }

@@ -196,6 +196,11 @@ impl Worker {
         self.jobs.queued()
     }
 
+    /// Returns the number of results that wait until they can be sent.
+    pub fn unsent(&self) -> usize {
+        self.outbox.unsent()
+    }
+
     /// Returns the settings that the worker was made with.
     pub fn config(&self) -> &WorkerConfig {
         &self.config

@@ -88,9 +88,9 @@ impl Outbox {
         self.is_connected
     }
 
-    /// Whether results wait until they can be sent.
-    pub(super) fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty()
+    /// Returns the number of results that wait until they can be sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.len()
     }
 
     /// Notes that the bus is there. Returns false if it was there before.

@@ -342,6 +342,19 @@ fn sighup_ends_a_worker_after_its_jobs_and_the_others_in_order() {
 }
 
 #[test]
+fn members_whose_bus_has_died_end_at_once_if_they_have_nothing_to_send() {
+    let mut site = Site::on_own_bus();
+    let router = site.router();
+    let worker = ["worker", "--id", "worker-1", "--unsigned", "--topic", "job.a=cat", "--drain", "1h"];
+    let worker = site.component(&worker);
+    site.kill_bus();
+    for component in [worker, router] {
+        component.signal();
+        component.ended(0);
+    }
+}
+
+#[test]
 fn a_signal_ends_a_command_that_does_not_reach_the_bus() {
     let nowhere = ["--unsigned", "--nats", "nats://u:s3cret@127.0.0.1:1"];
     let start = |arguments: &[&str]| Component::of(nuncio(&[&["cap"], arguments, &nowhere].concat()));

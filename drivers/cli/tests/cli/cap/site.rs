@@ -15,7 +15,7 @@ pub(crate) struct Site {
     pub(crate) nats: String,
     pub(crate) redis: String,
     pub(crate) folder: tempfile::TempDir,
-    _servers: Servers,
+    servers: Servers,
 }
 
 /// What serves the bus and the blob store, until the test ends.
@@ -25,7 +25,7 @@ enum Servers {
     },
     /// `nuncio cap bus`.
     Own {
-        _bus: Component,
+        bus: Component,
     },
 }
 
@@ -100,11 +100,11 @@ impl Site {
             let (_, rest) = ready.split_once(&format!("{name}=")).unwrap();
             rest.split([' ', ';']).next().unwrap().to_owned()
         };
-        Site::of(url("NATS_URL"), url("REDIS_URL"), Servers::Own { _bus: bus })
+        Site::of(url("NATS_URL"), url("REDIS_URL"), Servers::Own { bus })
     }
 
     fn of(nats: String, redis: String, servers: Servers) -> Site {
-        let site = Site { nats, redis, folder: tempfile::tempdir().unwrap(), _servers: servers };
+        let site = Site { nats, redis, folder: tempfile::tempdir().unwrap(), servers };
         for id in ["router-1", "worker-1", "client-1"] {
             site.keygen(id);
         }
@@ -114,6 +114,13 @@ impl Site {
     pub(crate) fn keygen(&self, id: &str) {
         let made = run(&["cap", "keygen", id, "--dir", self.path("keys").to_str().unwrap()]);
         assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    }
+
+    /// Kills the bus of [`Site::on_own_bus`].
+    pub(crate) fn kill_bus(&mut self) {
+        let Servers::Own { bus } = &mut self.servers else { panic!("it is no bus of the command") };
+        bus.child.kill().unwrap();
+        bus.child.wait().unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

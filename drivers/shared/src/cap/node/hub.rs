@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_lite::future::or;
 use nuncio_core::cap::Subject;
 use nuncio_core::time::Time;
 
@@ -212,13 +213,40 @@ impl<R: Role> Hub<R> {
                 is_lost.await;
                 None
             };
-            match futures_lite::future::or(is_idle, lost).await {
+            match or(is_idle, lost).await {
                 None | Some(Err(BusError::Disconnected(_))) => {
                     self.link.wait(|link| (*link != Link::Up(number)).then_some(())).await;
                 }
                 Some(flushed) => return flushed,
             }
         }
+    }
+
+    /// Waits until the server has everything that was published. Without a connection, it waits only for what the next
+    /// connection would carry, so that nothing else keeps a worker whose bus is away.
+    pub(crate) async fn delivered(&self) -> Result<(), BusError> {
+        let nothing_is_kept = async {
+            loop {
+                self.link.wait(|link| (!matches!(link, Link::Up(_))).then_some(())).await;
+                let is_back = async {
+                    self.link.wait(|link| matches!(link, Link::Up(_)).then_some(())).await;
+                    false
+                };
+                let is_empty = async {
+                    self.wire.without(R::State::survives).await;
+                    true
+                };
+                if or(is_empty, is_back).await {
+                    return Ok(());
+                }
+            }
+        };
+        or(nothing_is_kept, self.settled()).await
+    }
+
+    /// Returns how many orders wait that the next connection would carry out if this one were lost.
+    pub(crate) fn kept(&self) -> usize {
+        self.wire.count(R::State::survives)
     }
 
     /// Ends all tasks.

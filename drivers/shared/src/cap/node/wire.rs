@@ -107,6 +107,16 @@ impl Wire {
         self.until(|queue| queue.orders.is_empty() && !queue.is_busy).await;
     }
 
+    /// Returns how many orders of this kind wait.
+    pub(super) fn count(&self, kind: impl Fn(&Order) -> bool) -> usize {
+        lock(&self.queue).orders.iter().filter(|order| kind(order)).count()
+    }
+
+    /// Waits until no order of this kind waits, and none is being carried out.
+    pub(super) async fn without(&self, kind: impl Fn(&Order) -> bool) {
+        self.until(|queue| !queue.is_busy && !queue.orders.iter().any(&kind)).await;
+    }
+
     async fn until(&self, mut holds: impl FnMut(&Queue) -> bool) {
         loop {
             if holds(&lock(&self.queue)) {

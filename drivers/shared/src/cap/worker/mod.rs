@@ -90,10 +90,12 @@ pub struct Worker<D> {
 pub enum Drained {
     /// Every job has ended, and its result was published.
     Finished,
-    /// The time was over first. Jobs that were left have no result.
+    /// The time was over first.
     TimedOut {
-        /// The number of jobs that were left. It is 0 if results could not be published, because the bus was away.
+        /// The number of jobs that have not ended. They have no result.
         jobs: usize,
+        /// The number of results that could not be published, because the bus was away.
+        results: usize,
     },
 }
 
@@ -117,6 +119,12 @@ impl<D> Worker<D> {
         self.owner.hub.look(|state| state.machine.queued())
     }
 
+    /// Returns the number of results that could not be published yet, because the bus is away.
+    pub fn unsent(&self) -> usize {
+        let hub = &self.owner.hub;
+        hub.look(|state| state.machine.unsent()) + hub.kept()
+    }
+
     /// Waits until the worker is connected, and the server knows its subscriptions. From then on it misses no request.
     ///
     /// Errors: [`BusError::Closed`] if the bus was closed.
@@ -125,19 +133,18 @@ impl<D> Worker<D> {
     }
 
     /// Takes no more jobs, finishes those that it has, the queued ones included, publishes their results, and ends the worker.
-    /// A request that still arrives fails and can be tried on another worker.
+    /// A request that still arrives fails and can be tried on another worker. If the bus is away, it waits for the bus only
+    /// while a result has to be published.
     pub async fn drain(self, limit: Duration) -> Drained {
         let hub = &self.owner.hub;
         hub.run(|state, now| state.machine.drain(now));
         let finish = async {
             hub.role.has_drained.wait(|drained| drained.then_some(())).await;
-            hub.settled().await
+            hub.delivered().await
         };
         match timeout(&*Arc::clone(&hub.io), limit, finish).await {
             Some(Ok(())) => Drained::Finished,
-            Some(Err(_)) | None => {
-                Drained::TimedOut { jobs: hub.look(|state| state.machine.running() + state.machine.queued()) }
-            }
+            Some(Err(_)) | None => Drained::TimedOut { jobs: self.running() + self.queued(), results: self.unsent() },
         }
     }
 }

@@ -65,7 +65,7 @@ once.
 
 Exit codes:
   0    ended by a signal, and every job that ran has its result
-  1    ended by a signal, and jobs were left without a result
+  1    ended by a signal, and jobs were left without a result, or results unsent
   2    invalid usage
   6    the bus is unreachable, or the system refused a resource";
 
@@ -131,6 +131,17 @@ impl FromStr for TopicCommand {
     }
 }
 
+/// Says what is left when the time of --drain is over.
+fn left(jobs: u64, results: u64) -> String {
+    let jobs = (jobs > 0).then(|| format!("{} left without a result", count(jobs, "job")));
+    let results = (results > 0).then(|| format!("{} not sent to the bus", count(results, "result")));
+    let parts: Vec<String> = jobs.into_iter().chain(results).collect();
+    match &*parts {
+        [] => "the bus has not confirmed what was sent to it by the end of --drain".to_owned(),
+        parts => format!("{} by the end of --drain", parts.join(", and ")),
+    }
+}
+
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut termination = Termination::listen().map_err(Error::System)?;
     let identity = match options.keys.identity(&options.id)? {
@@ -178,15 +189,19 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     worker.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
     eprint_line(&format!("the worker {} is ready; end it with Ctrl-C", options.id));
     termination.requested().await;
-    match worker.running() as u64 {
-        0 => eprint_line("stopping"),
-        running => eprint_line(&format!("stopping; waiting for {} to end", count(running, "job"))),
+    let (jobs, unsent) = ((worker.running() + worker.queued()) as u64, worker.unsent() as u64);
+    let jobs = (jobs > 0).then(|| format!("for {} to end", count(jobs, "job")));
+    let unsent = (unsent > 0).then(|| format!("for the bus, to send {}", count(unsent, "result")));
+    let awaited: Vec<String> = jobs.into_iter().chain(unsent).collect();
+    match &*awaited {
+        [] => eprint_line("stopping"),
+        awaited => eprint_line(&format!("stopping; waiting {}", awaited.join(", and "))),
     }
     let finished = tokio::select! {
         drained = worker.drain(options.drain.get()) => match drained {
             Drained::Finished => true,
-            Drained::TimedOut { jobs } => {
-                eprint_line(&format!("{} left without a result after --drain", count(jobs as u64, "job")));
+            Drained::TimedOut { jobs, results } => {
+                eprint_line(&left(jobs as u64, results as u64));
                 false
             }
         },
