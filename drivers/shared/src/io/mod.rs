@@ -15,6 +15,8 @@ pub(crate) mod conn;
 pub(crate) mod descriptors;
 mod dial;
 mod driver;
+#[cfg(feature = "sqlite")]
+pub(crate) mod file_lock;
 pub(crate) mod lane;
 mod listener;
 #[cfg(all(test, any(feature = "cap", feature = "caracal")))]

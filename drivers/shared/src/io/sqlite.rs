@@ -1,15 +1,14 @@
 //! `SQLite` files, which one process at a time uses.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::file_lock::{FileLock, NotLocked};
 use super::sqlite_log::orphaned_log;
 
-/// How long another process may take to leave the file, as one does that is ending.
+/// How long another program, which does not lock the file, may take to leave it.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// What a file holds.
@@ -29,7 +28,7 @@ impl Form {
     /// process may read a file that is created.
     ///
     /// Errors: a sentence that says that the file cannot be read or written, is in use by another process, or has another form.
-    pub(crate) fn open(&self, path: &Path) -> Result<Connection, String> {
+    pub(crate) fn open(&self, path: &Path) -> Result<Opened, String> {
         if path.is_dir() {
             return Err("it is a folder; give a file".to_owned());
         }
@@ -40,17 +39,12 @@ impl Form {
                 log.display()
             ));
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(format!("{error}; check that its folder exists, and that this user may write there"));
+        let lock = FileLock::take(path).map_err(|fault| match fault {
+            NotLocked::Held(process) => in_use(process),
+            NotLocked::Io(error) => {
+                format!("{error}; check that its folder exists, and that this user may read and write the file there")
             }
-        }
+        })?;
         let Form { application, version, content, schema } = self;
         let connection = Connection::open(path).map_err(fault)?;
         connection.busy_timeout(BUSY).map_err(fault)?;
@@ -70,17 +64,29 @@ impl Form {
             return Err(format!("the file has the version {found}, and this program reads version {version}"));
         }
         connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").map_err(fault)?;
-        Ok(connection)
+        Ok(Opened { connection, _lock: lock })
     }
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    /// It is dropped after the connection.
+    _lock: FileLock,
+}
+
+/// Says that a process has the file open, and what to do.
+fn in_use(process: Option<u32>) -> String {
+    let process = process.map(|process| format!(", whose id is {process}")).unwrap_or_default();
+    format!("the file is in use by another process; stop that process{process}, or use another file")
 }
 
 /// Says what is wrong with a file.
 #[expect(clippy::needless_pass_by_value, reason = "it is a function for errors that are mapped")]
 fn fault(error: rusqlite::Error) -> String {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process has the file open; stop that process, or give another file".to_owned()
-        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => in_use(None),
         Some(ErrorCode::NotADatabase) => "this is not a file of nuncio; give another file".to_owned(),
         _ => error.to_string(),
     }
@@ -105,7 +111,10 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap().len(), 1_000, "it is left as it is");
         std::fs::remove_file(&path).unwrap();
         let refused = FORM.open(&path.join("file")).unwrap_err();
-        assert!(refused.ends_with("check that its folder exists, and that this user may write there"), "{refused}");
+        assert!(
+            refused.ends_with("check that its folder exists, and that this user may read and write the file there"),
+            "{refused}"
+        );
     }
 
     #[test]

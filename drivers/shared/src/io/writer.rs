@@ -59,6 +59,7 @@ impl<T: Send + 'static, C: Commit<T>> Writer<T, C> {
                     Err(RecvTimeoutError::Timeout) => {}
                     // The machine is gone, and has told nobody what these records say.
                     Err(RecvTimeoutError::Disconnected) => {
+                        drop(records);
                         ended.cancel();
                         return;
                     }

@@ -377,10 +377,12 @@ fn a_signal_ends_a_command_that_does_not_reach_the_bus() {
 #[test]
 fn a_second_router_on_a_file_says_that_it_is_in_use() {
     let site = Site::on_own_bus();
-    let _router = site.router();
+    let router = site.router();
     let second = site.cap(&["router", "--id", "router-2", "--unsigned", "--store", "jobs.db"]).output().unwrap();
     assert_eq!(second.status.code(), Some(2));
-    assert!(stderr(&second).contains("another process has the file open"), "{}", stderr(&second));
+    let holder =
+        format!("jobs.db: the file is in use by another process; stop that process, whose id is {}", router.child.id());
+    assert!(stderr(&second).contains(&holder), "{}", stderr(&second));
 }
 
 #[test]

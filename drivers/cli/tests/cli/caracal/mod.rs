@@ -148,7 +148,11 @@ fn what_cannot_be_served_says_why_without_a_secret() {
     let _serving = coordinator(&store);
     let output = run(&[&["caracal", "coordinator", "--listen", "127.0.0.1:0"][..], &store].concat());
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("another process has the file open"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("is in use by another process; stop that process, whose id is"),
+        "{}",
+        stderr(&output)
+    );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = run(&["caracal", "coordinator", "--application", "a=s3cret", "--listen", &address]);

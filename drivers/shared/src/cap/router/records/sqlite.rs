@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use nuncio_core::cap::{RecordKind, RouterRecord};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::{Records, RecordsError};
-use crate::io::sqlite::Form;
+use crate::io::sqlite::{Form, Opened};
 
 const FORM: Form = Form {
     // `NunR`
@@ -26,7 +26,7 @@ const FORM: Form = Form {
 #[derive(Debug)]
 pub struct SqliteRecords {
     path: PathBuf,
-    connection: Connection,
+    file: Opened,
 }
 
 impl SqliteRecords {
@@ -35,8 +35,8 @@ impl SqliteRecords {
     /// Errors: it cannot be read or written, is in use by another process, or is a file of another kind or a later version.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteRecords, RecordsError> {
         let path = path.as_ref().to_owned();
-        let connection = FORM.open(&path).map_err(|fault| RecordsError::File { path: path.clone(), fault })?;
-        Ok(SqliteRecords { path, connection })
+        let file = FORM.open(&path).map_err(|fault| RecordsError::File { path: path.clone(), fault })?;
+        Ok(SqliteRecords { path, file })
     }
 
     fn wrong(&self, error: &rusqlite::Error) -> RecordsError {
@@ -44,13 +44,13 @@ impl SqliteRecords {
     }
 
     fn rows(&self) -> Result<Vec<(i64, Vec<u8>)>, rusqlite::Error> {
-        let mut statement = self.connection.prepare("SELECT number, record FROM records ORDER BY number")?;
+        let mut statement = self.file.connection.prepare("SELECT number, record FROM records ORDER BY number")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect()
     }
 
     fn write(&mut self, records: &[(u64, RouterRecord)]) -> Result<(), rusqlite::Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.file.connection.transaction()?;
         for (number, record) in records {
             for kind in KEPT {
                 if record.replaces(kind) {

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use nuncio_core::caracal::{CoordinatorRecord, Secret};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{Records, RecordsError};
-use crate::io::sqlite::Form;
+use crate::io::sqlite::{Form, Opened};
 
 const FORM: Form = Form {
     // `NunC`
@@ -24,7 +24,7 @@ const FORM: Form = Form {
 #[derive(Debug)]
 pub struct SqliteRecords {
     path: PathBuf,
-    connection: Connection,
+    file: Opened,
 }
 
 impl SqliteRecords {
@@ -33,8 +33,8 @@ impl SqliteRecords {
     /// Errors: it cannot be read or written, is in use by another process, or is a file of another kind or a later version.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteRecords, RecordsError> {
         let path = path.as_ref().to_owned();
-        let connection = FORM.open(&path).map_err(|fault| RecordsError::File { path: path.clone(), fault })?;
-        Ok(SqliteRecords { path, connection })
+        let file = FORM.open(&path).map_err(|fault| RecordsError::File { path: path.clone(), fault })?;
+        Ok(SqliteRecords { path, file })
     }
 
     fn wrong(&self, error: &rusqlite::Error) -> RecordsError {
@@ -42,13 +42,13 @@ impl SqliteRecords {
     }
 
     fn rows(&self) -> Result<Vec<(i64, Vec<u8>)>, rusqlite::Error> {
-        let mut statement = self.connection.prepare("SELECT number, record FROM records ORDER BY number")?;
+        let mut statement = self.file.connection.prepare("SELECT number, record FROM records ORDER BY number")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect()
     }
 
     fn write(&mut self, records: &[(u64, CoordinatorRecord)]) -> Result<(), rusqlite::Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.file.connection.transaction()?;
         for (number, record) in records {
             let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO records VALUES (?, ?)")?;
             insert.execute(params![column(*number), record.encode()])?;
@@ -57,7 +57,7 @@ impl SqliteRecords {
     }
 
     fn delete_others(&mut self, needed: &[u64]) -> Result<(), rusqlite::Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.file.connection.transaction()?;
         let mut after = -1;
         for number in needed.iter().copied().map(column).chain([i64::MAX]) {
             let mut delete = transaction.prepare_cached("DELETE FROM records WHERE number > ? AND number < ?")?;
@@ -69,7 +69,7 @@ impl SqliteRecords {
     }
 
     fn key(&mut self, new: &Secret) -> Result<Secret, rusqlite::Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.file.connection.transaction()?;
         let kept =
             transaction.query_row("SELECT pkcs8 FROM signing_key", [], |row| row.get::<_, String>(0)).optional()?;
         let key = match kept {
