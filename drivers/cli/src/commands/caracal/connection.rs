@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use nuncio_tokio::auth::{Authorities, ClientTls};
 use nuncio_tokio::caracal::{
-    ApplicationId, BearerToken, CallError, CallFailure, Caracal, ResourceBinding, Secret, TokenFault, TokenSource, Ttl,
-    ZoneId,
+    ApplicationId, BearerToken, CallError, CallFailure, Caracal, ConfigError, InvalidEndpoint, ResourceBinding, Secret,
+    TokenFault, TokenSource, Ttl, ZoneId,
 };
 
 use super::coordinator::Mode;
@@ -93,8 +93,22 @@ impl Connection {
             let tls = Authorities::from_file(file).and_then(ClientTls::new);
             builder = builder.tls(tls.map_err(|error| Error::Usage(format!("--ca-file: {error}")))?);
         }
-        let caracal = builder.build().map_err(|error| Error::Usage(error.to_string()))?;
+        let caracal = builder.build().map_err(|error| self.wrong(&error))?;
         Ok(Connected { caracal, url })
+    }
+
+    /// Says which setting is wrong, and how it is written.
+    fn wrong(&self, error: &ConfigError) -> Error {
+        let ConfigError::Endpoint { service, error } = error else { return Error::Usage(error.to_string()) };
+        let (option, name, value) = match (*service, self.sts.as_deref()) {
+            ("token service", Some(url)) => ("--sts", "CARACAL_STS_URL", url),
+            _ => ("--coordinator", "CARACAL_COORDINATOR_URL", self.coordinator.as_deref().unwrap_or_default()),
+        };
+        let setting = if std::env::var(name).is_ok_and(|set| set == value) { name } else { option };
+        // What is before an @ or behind a ? may be secret.
+        let value = if value.contains(['@', '?', '#']) { String::new() } else { format!(" {value:?}") };
+        let form = if *error == InvalidEndpoint::Insecure { "https://HOST:PORT" } else { "http://HOST:PORT" };
+        Error::Usage(format!("the URL{value} of {setting} cannot be used: {error}; write it as {form}"))
     }
 
     fn source(&self, coordinator: &str) -> Result<TokenSource, Error> {
@@ -117,8 +131,8 @@ impl Connection {
             }
         }
         Err(Error::Usage(
-            "there is no client secret; give --secret-file FILE, or set CARACAL_APP_CLIENT_SECRET or \
-             CARACAL_SUBJECT_TOKEN"
+            "there is no client secret; give --secret-file FILE, or set CARACAL_APP_CLIENT_SECRET, \
+             CARACAL_APP_CLIENT_SECRET_FILE or CARACAL_SUBJECT_TOKEN"
                 .to_owned(),
         ))
     }

@@ -80,9 +80,33 @@ fn what_a_client_cannot_do_says_why_without_a_secret() {
     let serving = coordinator(&TWO);
     let session = printed(client(&serving, "app-a", &["spawn"]));
     let theirs = printed(client(&serving, "app-b", &["spawn"]));
-    let cases: [(&[&str], &str, i32, &str); 16] = [
+    let cases: &[(&[&str], &str, i32, &str)] = &[
         (&["spawn"], "CARACAL_COORDINATOR_URL=", 2, "CARACAL_COORDINATOR_URL is not set"),
-        (&["spawn"], "CARACAL_APP_CLIENT_SECRET=", 2, "there is no client secret"),
+        (&["spawn"], "CARACAL_APP_CLIENT_SECRET=", 2, "CARACAL_APP_CLIENT_SECRET_FILE or CARACAL_SUBJECT_TOKEN"),
+        (
+            &["list"],
+            "CARACAL_COORDINATOR_URL=127.0.0.1:4000",
+            2,
+            "\"127.0.0.1:4000\" of CARACAL_COORDINATOR_URL cannot be",
+        ),
+        (
+            &["list"],
+            "CARACAL_STS_URL=here",
+            2,
+            "\"here\" of CARACAL_STS_URL cannot be used: it must begin with http://",
+        ),
+        (
+            &["list", "--coordinator", "ftp://x"],
+            "X=",
+            2,
+            "of --coordinator cannot be used: it must begin with http:// or",
+        ),
+        (
+            &["list"],
+            "CARACAL_COORDINATOR_URL=http://u:s3cret@x",
+            2,
+            "the URL of CARACAL_COORDINATOR_URL cannot be used",
+        ),
         (&["spawn"], "CARACAL_APP_CLIENT_SECRET=wr0ng", 5, "check the zone, the application and its secret"),
         (&["spawn"], "CARACAL_COORDINATOR_URL=http://127.0.0.1:1", 6, "could not be reached"),
         (&["spawn", "--ttl", "25h"], "X=", 2, "1 second to 1 day"),
@@ -102,7 +126,7 @@ fn what_a_client_cannot_do_says_why_without_a_secret() {
         let (name, value) = variable.split_once('=').unwrap();
         let output = client(&serving, "app-a", arguments).env(name, value).output().unwrap();
         let text = stderr(&output);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?} {variable}: {text}");
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?} {variable}: {text}");
         assert!(text.contains(sentence) && !text.contains("s3cret") && !text.contains("wr0ng"), "{text}");
     }
 }
