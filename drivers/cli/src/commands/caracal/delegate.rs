@@ -42,7 +42,8 @@ undone.
 Exit codes:
   0  the edge is revoked
   2  invalid usage
-  5  the coordinator refused it: the edge is not known, or was revoked before
+  5  the coordinator refused it: the edge is not known, or was revoked before; or
+     the token service refused the secret
   6  the coordinator is unreachable, or did not answer";
 
 #[derive(Args, Debug)]

@@ -37,9 +37,9 @@ Ends a session, those below it, and the edges from and to them.
 
 Exit codes:
   0  the session has ended, now or before
-  1  the coordinator knows no such session
   2  invalid usage
-  5  the coordinator refused it
+  5  the coordinator refused it: the session is not known, or belongs to another
+     application; or the token service refused the secret
   6  the coordinator is unreachable, or did not answer";
 
 #[derive(Args, Debug)]
@@ -170,7 +170,7 @@ async fn end(options: &TerminateOptions) -> Result<Exit, Error> {
     let known = if had_ended { connected.knows(options.session.as_str()).await } else { Some(true) };
     connected.caracal.close().await;
     if known == Some(false) {
-        return Err(Error::NotFound(format!(
+        return Err(Error::Refused(format!(
             "the coordinator knows no session {}; check the id: `nuncio caracal list --all` shows those that it keeps",
             options.session
         )));

@@ -119,6 +119,7 @@ fn what_a_client_cannot_do_says_why_without_a_secret() {
         (&["delegate", &session, "nope", "--scope", "x"], "X=", 5, "one of the two sessions is not known"),
         (&["spawn", "--parent", "nope"], "X=", 5, "the session of --parent is not known"),
         (&["revoke", "nope"], "X=", 5, "the edge is not known"),
+        (&["terminate", "nope"], "X=", 5, "the coordinator knows no session nope"),
         (&["list", "--status", "actve"], "X=", 2, "active"),
         (&["spawn"], "CARACAL_STS_URL=http://127.0.0.1:1", 6, "the token service does not answer"),
     ];

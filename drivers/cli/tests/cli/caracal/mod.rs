@@ -249,7 +249,7 @@ fn sessions_and_edges_are_opened_listed_and_ended() {
         let mistyped = format!("{child}x");
         for more in [&[][..], &["--json"]] {
             let unknown = a(&[&["terminate", &mistyped], more].concat()).output().unwrap();
-            assert_eq!(unknown.status.code(), Some(1), "{mode}: {}", stderr(&unknown));
+            assert_eq!(unknown.status.code(), Some(5), "{mode}: {}", stderr(&unknown));
             let sentence = format!("the coordinator knows no session {mistyped}; check the id");
             assert!(stderr(&unknown).contains(&sentence), "{}", stderr(&unknown));
             assert_eq!(stdout(&unknown).contains(&sentence), !more.is_empty(), "{}", stdout(&unknown));
