@@ -171,8 +171,5 @@ fn s1_2_a_token_expires_by_its_claim_else_as_stated_else_in_ten_minutes() {
     assert_eq!(read("opaque", ""), Ok(now.plus_secs(600)));
     assert!(matches!(read("two\\nlines", ""), Err(TokenError::Malformed(_))));
     let refused = IssuedToken::read(401, br#"{"error":"invalid_client"}"#, now).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "the token service refused the exchange: the coordinator answered 401 invalid_client"
-    );
+    assert_eq!(refused.to_string(), "the token service refused the exchange: it answered 401 invalid_client");
 }

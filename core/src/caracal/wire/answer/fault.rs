@@ -54,6 +54,10 @@ impl CoordinatorFault {
         }
     }
 
+    pub(super) const fn answer(&self) -> Answer<'_> {
+        Answer(self)
+    }
+
     /// Returns whether the code is this one.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
@@ -87,11 +91,21 @@ fn excerpt(text: &str) -> Box<str> {
 
 impl fmt::Display for CoordinatorFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the coordinator answered {}", self.status)?;
-        if let Some(code) = &self.code {
+        write!(f, "the coordinator answered {}", self.answer())
+    }
+}
+
+/// Displays a refusal without saying who has answered, for messages about another service.
+pub(super) struct Answer<'a>(&'a CoordinatorFault);
+
+impl fmt::Display for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Answer(CoordinatorFault { status, code, message, .. }) = self;
+        fmt::Display::fmt(status, f)?;
+        if let Some(code) = code {
             write!(f, " {}", code.escape_debug())?;
         }
-        if let Some(message) = &self.message {
+        if let Some(message) = message {
             write!(f, ": {}", message.escape_debug())?;
         }
         Ok(())

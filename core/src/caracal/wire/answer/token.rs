@@ -26,7 +26,7 @@ pub struct IssuedToken {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// It refused the request.
-    #[error("the token service refused the exchange: {0}")]
+    #[error("the token service refused the exchange: it answered {}", .0.answer())]
     Refused(CoordinatorFault),
     /// Its answer cannot be read.
     #[error("the token service's answer cannot be read: {0}")]

@@ -11,7 +11,7 @@ use nuncio_tokio::caracal::{
 };
 
 use super::coordinator::Mode;
-use super::refusals::advice;
+use super::refusals::advice_on;
 use crate::error::Error;
 use crate::files;
 
@@ -170,7 +170,7 @@ impl From<CallError> for Error {
     fn from(error: CallError) -> Error {
         let sentence = error.to_string();
         match error {
-            CallError::Refused(fault) => Error::Refused(match fault.code.as_deref().and_then(advice) {
+            CallError::Refused(fault) => Error::Refused(match advice_on(fault.status, fault.code.as_deref()) {
                 Some(advice) => format!("the coordinator refused the call: {sentence}; {advice}"),
                 None => format!("the coordinator refused the call: {sentence}"),
             }),
@@ -178,8 +178,12 @@ impl From<CallError> for Error {
                 "the token service does not answer: {cause}; check that it is running there, and that --sts or CARACAL_STS_URL, \
                  or else the URL of the coordinator, is right"
             )),
-            CallError::NoToken(TokenFault::Exchange(_) | TokenFault::Fixed) => {
-                Error::Refused(format!("{sentence}; check the zone, the application and its secret or token"))
+            CallError::NoToken(TokenFault::Exchange(_)) => Error::Refused(format!(
+                "{sentence}; check the zone, the application and its secret, and the URL of the token service with its path: that \
+                 of --sts or CARACAL_STS_URL, or else that of the coordinator"
+            )),
+            CallError::NoToken(TokenFault::Fixed) => {
+                Error::Refused(format!("{sentence}; check the zone, the application and its token"))
             }
             CallError::Unreachable(_) | CallError::Failed(CallFailure::Unreachable) | CallError::NoToken(_) => {
                 Error::NoCoordinator(sentence)

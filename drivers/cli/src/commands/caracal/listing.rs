@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Connected;
+use super::refusals::advice_on;
 use crate::error::Error;
 use crate::text::eprint_line;
 
@@ -136,8 +137,9 @@ impl Connected {
                 .map_err(|error| Error::Unanswered(format!("the coordinator's answer cannot be read: {error}")));
         }
         let fault: Fault = serde_json::from_slice(body.as_ref()).unwrap_or_default();
+        let advice = advice_on(status, fault.error.as_deref()).map(|advice| format!("; {advice}")).unwrap_or_default();
         let code = fault.error.map(|code| format!(": {code:?}")).unwrap_or_default();
-        Err(Error::Refused(format!("the coordinator refused the listing with {status}{code}")))
+        Err(Error::Refused(format!("the coordinator refused the listing with {status}{code}{advice}")))
     }
 
     /// Returns the status and the body of the answer.

@@ -1,7 +1,15 @@
 //! What the codes of a coordinator's refusals mean, and what to do about them.
 
-/// Says what a refusal with this code means for the commands, and what to do.
-pub(super) fn advice(code: &str) -> Option<&'static str> {
+/// Says what a refusal with this status and code means for the commands, and what to do.
+pub(super) fn advice_on(status: u16, code: Option<&str>) -> Option<&'static str> {
+    match (status, code) {
+        // A coordinator says what it does not know.
+        (404, None) => Some("check the URL of --coordinator or CARACAL_COORDINATOR_URL, whose path may be wrong"),
+        (_, code) => code.and_then(advice),
+    }
+}
+
+fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "delegation_endpoint_not_found" => {
             "one of the two sessions is not known or has ended: `nuncio caracal list` shows those that have not"
