@@ -249,7 +249,9 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
             },
             () = &mut silence, if is_silent => {
                 is_silent = false;
-                eprint_line(&unheard(options, &client, (is_signed, is_sealed)));
+                for line in unheard(options, &client, (is_signed, is_sealed)) {
+                    eprint_line(&line);
+                }
             }
             () = first.reach(1), if !cancelled => {
                 cancelled = true;
@@ -262,28 +264,33 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     }
 }
 
-/// Says what a job of which nothing was heard waits for, and what to check.
-fn unheard(options: &Options, client: &Client, form: (bool, bool)) -> String {
+/// Says what a job of which nothing was heard waits for, and what to check: lines, with one cause each.
+fn unheard(options: &Options, client: &Client, form: (bool, bool)) -> Vec<String> {
     if !matches!(client.connection().state, BusState::Connected(_)) {
-        return "nuncio: the bus is not reached; still waiting: check that nats-server or `nuncio cap bus` is running"
-            .to_owned();
+        let cause = "the bus is not reached; still waiting: check that nats-server or `nuncio cap bus` is running";
+        return vec![format!("nuncio: {cause}")];
     }
     let (topic, id, tenant) = (&options.topic, &options.id, options.tenant.as_deref().unwrap_or_default());
+    let mut lines = vec![
+        format!("nuncio: nothing has been heard of the job for {} s; still waiting. Check that", SILENCE.as_secs()),
+        "- `nuncio cap router` is running on this bus".to_owned(),
+    ];
     // What both sides have in common, or nothing that this command sends or receives is accepted.
-    let accepts = match form {
-        (true, true) => format!(
-            " with --production, --submitter {id}={tenant} and the public key of this client; that --peer names the router and \
-             each worker of the tenant"
-        ),
-        (true, false) => " without --production, and has the public key of this client in its --keys".to_owned(),
-        (false, _) => " with --unsigned, as this command does".to_owned(),
-    };
-    format!(
-        "nuncio: nothing has been heard of the job for {} s; still waiting: check that `nuncio cap router` is running on this \
-         bus{accepts}; and that a worker serves the topic, such as `nuncio cap worker --topic {topic}=COMMAND`. A worker that \
-         reports no progress is not heard before the job has ended",
-        SILENCE.as_secs()
-    )
+    lines.extend(match form {
+        (true, true) => vec![
+            format!("- the router has --production and --submitter {id}={tenant}"),
+            "- the router has the public key of this client in its --keys".to_owned(),
+            "- --peer names the router and each worker of the tenant".to_owned(),
+        ],
+        (true, false) => vec![
+            "- the router has the public key of this client in its --keys".to_owned(),
+            "- the router has no --production".to_owned(),
+        ],
+        (false, _) => vec!["- the router has --unsigned, as this command does".to_owned()],
+    });
+    lines.push(format!("- a worker serves the topic, such as `nuncio cap worker --topic {topic}=COMMAND`"));
+    lines.push("If all this is so, the job may be running: not every worker reports progress".to_owned());
+    lines
 }
 
 /// Returns the job's next progress as a line, or `None` once the job has ended.

@@ -263,13 +263,26 @@ fn a_submit_of_which_nothing_is_heard_says_once_what_to_check_and_goes_on() {
     };
     let (signed, unsigned) = (submit(&["--keys", "keys"]), submit(&["--unsigned"]));
     let sealed = ["--keys", "keys", "--production", "--tenant", "tenant-1", "--peer", "router-1"];
-    let line = submit(&sealed).until("nothing has been heard of the job");
-    assert!(line.contains("--submitter client-1=tenant-1") && line.contains("--peer names the router"), "{line}");
-    let line = unsigned.until("nothing has been heard of the job");
-    assert!(line.contains("`nuncio cap router` is running") && line.contains("--topic job.echo="), "{line}");
-    assert!(!line.contains("public key") && line.contains("with --unsigned"), "{line}");
-    let line = signed.until("nothing has been heard of the job");
-    assert!(line.contains("still waiting") && line.contains("has the public key of this client"), "{line}");
+    let advice = |submit: &Component| {
+        submit.until("nothing has been heard of the job for 3 s; still waiting. Check that");
+        submit.lines_until("If all this is so")
+    };
+    let (router, worker) = ("- `nuncio cap router` is running on this bus", "- a worker serves the topic, such as");
+    let key = "- the router has the public key of this client in its --keys";
+    for (submit, causes) in [
+        (
+            &submit(&sealed),
+            &[router, "--submitter client-1=tenant-1", key, "- --peer names the router and each", worker][..],
+        ),
+        (&unsigned, &[router, "- the router has --unsigned", worker]),
+        (&signed, &[router, key, "- the router has no --production", worker]),
+    ] {
+        let lines = advice(submit);
+        assert_eq!(lines.len(), causes.len(), "a line has one cause: {lines:?}");
+        for (line, cause) in lines.iter().zip(causes) {
+            assert!(line.contains(cause) && line.len() <= 100, "{cause}: {line}");
+        }
+    }
     // What it waited for comes.
     let (_router, _worker) = (site.router(), site.worker(&["job.echo=sh echo.sh"]));
     let rest = signed.ended(0);

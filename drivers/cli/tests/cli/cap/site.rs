@@ -68,6 +68,11 @@ impl Component {
         }
     }
 
+    /// Waits for a line on stderr that contains `what`. Returns the lines before it that were not waited for.
+    pub(crate) fn lines_until(&self, what: &str) -> Vec<String> {
+        self.lines.iter().take_while(|line| !line.contains(what)).collect()
+    }
+
     /// Waits for the end with this exit code. Returns the lines on stderr that were not waited for.
     pub(crate) fn ended(mut self, code: i32) -> Vec<String> {
         let rest = self.lines.iter().collect();
