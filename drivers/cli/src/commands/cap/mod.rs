@@ -30,7 +30,7 @@ Example, with `nuncio cap bus` in place of a nats-server and a Redis server:
   nuncio cap bus
   nuncio cap router --id router-1 --keys keys --store jobs.db
   nuncio cap worker --id worker-1 --keys keys \\
-      --topic 'job.count=python3 count.py'
+      --topic 'job.count=jq -c {result:length}'
   nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\", \"be\"]'
   nuncio cap watch --keys keys
 

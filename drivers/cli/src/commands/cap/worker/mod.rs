@@ -35,7 +35,7 @@ const MAX_LINE: usize = 1 << 20;
 const AFTER_HELP: &str = "\
 Example:
   nuncio cap worker --id worker-1 --keys keys \\
-      --topic 'job.count=python3 count.py' --topic 'job.shout=sh shout.sh'
+      --topic 'job.count=jq -c {result:length}' --topic 'job.sort=jq -c {result:sort}'
 
 A program is run once for every job, with the job's input as one line of JSON
 on stdin, and writes JSON objects to stdout, one per line, as it does under
@@ -56,7 +56,7 @@ With --scheduler, the worker takes jobs only from this router. Before it gets
 any, it proves to the router that it has its key: see `nuncio cap router
 --enroll`. With --production, the packets of its jobs are also sealed:
 
-  nuncio cap worker --id worker-1 --keys keys --topic 'job.count=sh count.sh' \\
+  nuncio cap worker --id worker-1 --keys keys --topic 'job.count=jq -c {result:length}' \\
       --scheduler router-1 --tenant tenant-1 --agent agent-1 --production
 
 On SIGTERM, SIGHUP or Ctrl-C, the worker takes no more jobs, and waits for the
