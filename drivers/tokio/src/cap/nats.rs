@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::{
-    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, PublishErrorKind, Request, RequestErrorKind,
-    ServerAddr,
+    Client, ClientError, ConnectError, ConnectErrorKind, ConnectOptions, Event, PublishErrorKind, Request,
+    RequestErrorKind, ServerAddr,
 };
 use bytes::Bytes;
 use nuncio_link::nats::{InvalidSubject, check_filter, check_group, check_subject};
@@ -241,6 +241,16 @@ fn refused(error: &impl Display) -> BusError {
     BusError::Refused(error.to_string())
 }
 
+/// Says what a failure of the client is. The client passes on the kind of an IO error alone, which says nothing to a reader.
+fn said(error: &ClientError) -> String {
+    match error {
+        ClientError::Other(kind) if *kind == ConnectErrorKind::Io.to_string() => {
+            "no connection can be made, or it is cut before the login".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// What the client says of its connection.
 #[derive(Debug)]
 struct Events {
@@ -284,6 +294,7 @@ impl Events {
                 // Once per power of two, since each attempt to connect fails alike.
                 if failures.is_power_of_two() {
                     let servers = &*self.servers;
+                    let error = said(error);
                     warn!(servers, error = %Sanitized(&error), failures, "NATS cannot be reached; the client tries again");
                 }
             }

@@ -22,7 +22,7 @@ pub(super) const PRIVATE: &str = ".key.pem";
 pub(super) struct Peers {
     /// Directory of the public keys of trusted senders: a file SENDER.pub.pem for each, which `nuncio cap keygen` writes. A
     /// file may hold several keys, one after another, while a sender changes its key
-    #[arg(long, value_name = "DIR", env = "NUNCIO_CAP_KEYS")]
+    #[arg(long, value_name = "DIR", env = "NUNCIO_CAP_KEYS", hide_env_values = true)]
     keys: Option<PathBuf>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Keys {
     #[command(flatten)]
     peers: Peers,
     /// File of the private key that signs packets, in PEM form [default: ID.key.pem in --keys]
-    #[arg(long, value_name = "FILE", env = "NUNCIO_CAP_KEY")]
+    #[arg(long, value_name = "FILE", env = "NUNCIO_CAP_KEY", hide_env_values = true)]
     key: Option<PathBuf>,
     /// Send packets unsigned and accept every packet. Everyone who can reach the bus can then submit and cancel jobs, and
     /// send results

@@ -83,6 +83,7 @@ pub(super) struct Options {
         long,
         value_name = "STREAM",
         env = "NATS_JETSTREAM",
+        hide_env_values = true,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = JetStreamOptions::DEFAULT_STREAM,
@@ -95,8 +96,7 @@ pub(super) struct Options {
     /// How a job gets to a worker
     #[arg(long, value_enum, default_value_t = To::Queue)]
     dispatch: To,
-    /// Sender that may cancel every job. Other senders may cancel only the jobs that they submitted. May be given several
-    /// times
+    /// Sender that may cancel every job. Other senders may cancel only the jobs that they submitted. Repeat it for more
     #[arg(long = "operator", value_name = "ID", value_parser = component_id)]
     operators: Vec<ComponentId>,
     /// How many more times a job is sent after it has failed, if its error allows another attempt
@@ -116,7 +116,7 @@ pub(super) struct Options {
     #[arg(long, conflicts_with = "unsigned")]
     resign: bool,
     /// Enroll a worker. It proves that it has the key of WORKER.pub.pem in --keys, and gets a session. With this option, only
-    /// workers with a session get jobs, and the router chooses the worker of each job. May be given several times
+    /// workers with a session get jobs, and the router chooses the worker of each job. Repeat it for more
     #[arg(long = "enroll", value_name = "WORKER=TENANT/AGENT", conflicts_with = "unsigned")]
     enrolled: Vec<Enrolled>,
     /// Also send jobs to workers without a session, while not all workers are enrolled yet
@@ -128,8 +128,7 @@ pub(super) struct Options {
     /// Never send a job again to a worker that may have it, because these workers would run it again
     #[arg(long)]
     python_workers: bool,
-    /// Accept the jobs of this client, for this tenant. The key of the client is CLIENT.pub.pem in --keys. May be given
-    /// several times
+    /// Accept the jobs of this client, for this tenant. The key of the client is CLIENT.pub.pem in --keys. Repeat it for more
     #[arg(long = "submitter", value_name = "CLIENT=TENANT", requires = "production")]
     submitters: Vec<Submitter>,
     #[command(flatten)]

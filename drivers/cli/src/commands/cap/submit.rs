@@ -85,7 +85,7 @@ pub(super) struct Options {
     /// Priority of the job
     #[arg(long, value_enum, default_value_t = Priority::Interactive)]
     priority: Priority,
-    /// Label of the job. May be given several times
+    /// Label of the job. Repeat it for more
     #[arg(long = "label", value_name = "NAME=VALUE")]
     labels: Vec<Label>,
     /// Key that identifies the job for its tenant. A second job with the same key gets the result of the first
@@ -100,7 +100,7 @@ pub(super) struct Options {
     /// Print the id of the job and do not wait for its result
     #[arg(long, conflicts_with = "wait")]
     no_wait: bool,
-    /// Sender whose results and progress are accepted for the tenant: the router, or a worker. May be given several times
+    /// Sender whose results and progress are accepted for the tenant: the router, or a worker. Repeat it for more
     #[arg(long = "peer", value_name = "ID", requires = "production", value_parser = component_id)]
     peers: Vec<ComponentId>,
     /// Person or service for whom the job is submitted

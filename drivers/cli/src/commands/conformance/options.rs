@@ -58,7 +58,7 @@ pub(crate) struct Options {
     /// should submit a job, with any token, follow it to its end, and close its session
     #[arg(long, value_name = "ADDR", conflicts_with = "only")]
     pub(super) serve: Option<String>,
-    /// Judge only these rules: a section such as §6.3, or a rule such as §6.3/replay. Repeat it for several
+    /// Judge only these rules: a section such as §6.3, or a rule such as §6.3/replay. Repeat it for more
     #[arg(long, value_name = "§/NAME")]
     pub(super) only: Vec<String>,
     /// Print a JSON object per rule and line, and a summary as the last line

@@ -67,16 +67,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "COUNT", help_heading = "Endpoints")]
     pub(super) shards: Option<NonZeroU32>,
 
-    /// Offer a program as an agent. Repeat it for more agents
+    /// Offer a program as an agent. Repeat it for more
     #[arg(long = "agent", value_name = "NAME[@VERSION]=COMMAND", help_heading = "Agents")]
     pub(super) agents: Vec<NamedCommand>,
-    /// Run at most this many jobs of an agent at once, all of its versions together. Repeat it for more agents
+    /// Run at most this many jobs of an agent at once, all of its versions together. Repeat it for more
     /// [default: no limit]
     #[arg(long = "max-concurrent", value_name = "NAME=COUNT", help_heading = "Agents")]
     pub(super) max_concurrent: Vec<Concurrency>,
     /// What happens to an agent's running jobs when the server is restarted with --journal: fail ends them, and rerun runs
-    /// the program again in the same job, with the same input. It counts for the jobs that start while it is set. Repeat it
-    /// for more agents [default: fail]
+    /// the program again in the same job, with the same input. It counts for the jobs that start while it is set. Repeat it for
+    /// more [default: fail]
     #[arg(long = "restart", value_name = "NAME=fail|rerun", help_heading = "Agents")]
     pub(super) restart: Vec<NamedRestart>,
     /// Give the program of an agent a terminal as its stdout, because many programs buffer what they print to a pipe. Repeat
@@ -84,12 +84,12 @@ pub(crate) struct Options {
     #[arg(long = "pty", value_name = "NAME", help_heading = "Agents")]
     pub(super) pty: Vec<String>,
     /// Take the result of an agent's jobs from what its program prints (stdout or json) or from its exit status (exit), for
-    /// a program that writes no messages. Its stdin ends after the input. Repeat it for more agents [default: messages]
+    /// a program that writes no messages. Its stdin ends after the input. Repeat it for more [default: messages]
     #[arg(long = "result", value_name = "NAME=messages|stdout|json|exit", help_heading = "Agents")]
     pub(super) results: Vec<NamedResult>,
     /// Ask people before an agent does an operation that this pattern matches, such as 'tool.call=payments.*'. The principal
     /// that submitted the job may approve it, unless --no-self-approval is given, and so may every --approver. They use `nuncio
-    /// questions` and `nuncio answer`, or answer the prompts of submit and tail. Repeat it for more patterns
+    /// questions` and `nuncio answer`, or answer the prompts of submit and tail. Repeat it for more
     #[arg(long = "ask", value_name = "NAMESPACE=PATTERN", help_heading = "Agents")]
     pub(super) ask: Vec<Marked>,
     /// Do not let a principal approve operations of its own jobs: another --approver has to approve them

@@ -73,6 +73,17 @@ fn every_command_of_caracal_lists_its_exit_codes() {
 }
 
 #[test]
+fn help_says_in_one_way_that_an_option_repeats_and_shows_no_values_of_the_environment() {
+    let cap = CAP_COMMANDS.map(|command| vec!["cap", command]);
+    let caracal = CARACAL_COMMANDS.map(|command| vec!["caracal", command]);
+    for command in COMMANDS.map(|command| vec![command]).into_iter().chain(cap).chain(caracal) {
+        let help = help(&command).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(!help.contains("several times"), "{command:?}: {help}");
+        assert!(!help.contains("=]"), "{command:?}: {help}");
+    }
+}
+
+#[test]
 fn examples_and_notes_fit_80_columns() {
     fn notes(help: &str) -> &str {
         &help[help.find("\nExample").unwrap()..]

@@ -7,16 +7,16 @@ use super::packet::Packet;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct Filter {
-    /// Print the packets of this job only. May be given several times
+    /// Print the packets of this job only. Repeat it for more
     #[arg(long, value_name = "JOB")]
     job: Vec<String>,
-    /// Print the packets of this sender only. May be given several times
+    /// Print the packets of this sender only. Repeat it for more
     #[arg(long, value_name = "ID")]
     sender: Vec<String>,
-    /// Print the packets of this trace only. May be given several times
+    /// Print the packets of this trace only. Repeat it for more
     #[arg(long, value_name = "TRACE")]
     trace: Vec<String>,
-    /// Print packets with this payload only, such as `JobResult` or `Heartbeat`. May be given several times
+    /// Print packets with this payload only, such as `JobResult` or `Heartbeat`. Repeat it for more
     #[arg(long, value_name = "PAYLOAD", ignore_case = true)]
     kind: Vec<String>,
     /// Leave out heartbeats

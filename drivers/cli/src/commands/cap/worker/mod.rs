@@ -72,7 +72,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
-    /// Topic and the program that runs its jobs. May be given several times
+    /// Topic and the program that runs its jobs. Repeat it for more
     #[arg(long = "topic", value_name = "TOPIC=COMMAND", required = true)]
     topics: Vec<TopicCommand>,
     /// Id of the worker, as the sender of its packets. Every worker needs its own id
@@ -90,7 +90,7 @@ pub(super) struct Options {
     /// Pool that the worker's heartbeats name
     #[arg(long, value_name = "NAME", default_value = "")]
     pool: String,
-    /// Label of the worker's heartbeats. May be given several times
+    /// Label of the worker's heartbeats. Repeat it for more
     #[arg(long = "label", value_name = "NAME=VALUE")]
     labels: Vec<Label>,
     /// How long to wait for running jobs before the worker ends

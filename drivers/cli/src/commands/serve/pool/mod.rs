@@ -33,7 +33,7 @@ use crate::time::HumanDuration;
 #[command(next_help_heading = "Pool of CAP workers")]
 pub(super) struct PoolOptions {
     /// Offer the workers of a topic as an agent. With --journal, a server that was killed or stopped finds its jobs in the
-    /// pool again. Repeat it for more agents
+    /// pool again. Repeat it for more
     #[arg(long = "cap-agent", value_name = "NAME[@VERSION]=TOPIC")]
     #[serde(rename = "cap-agent")]
     cap_agents: Vec<TopicAgent>,
