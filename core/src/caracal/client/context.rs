@@ -101,7 +101,7 @@ impl Context {
     /// A request without a token is an error. The Python SDK would act on it with the application's own token and the
     /// caller's baggage.
     pub fn inbound(zone: ZoneId, application: ApplicationId, envelope: Envelope) -> Result<Context, NoBearerToken> {
-        let Envelope { token, trace, state, baggage } = envelope;
+        let Envelope { token, trace, state, baggage, hop_is_number: _ } = envelope;
         let trace = trace.map(|trace| Trace {
             id: trace.trace_id,
             flags: trace.parent.map_or(TraceFlags::SAMPLED, |parent| parent.flags),

@@ -28,6 +28,9 @@ pub struct Envelope {
     pub state: Option<TraceState>,
     /// The `baggage` header.
     pub baggage: Baggage,
+    /// Whether the value of `caracal.hop` in that header is a number; `None` if there is no value. What is no number counts
+    /// as 0.
+    pub hop_is_number: Option<bool>,
 }
 
 impl Envelope {
@@ -54,6 +57,7 @@ impl Envelope {
             token: authorization.value().and_then(BearerToken::from_authorization),
             trace,
             state: state.value().filter(|_| has_parent).and_then(TraceState::parse),
+            hop_is_number: baggage.hop_is_number(),
             baggage: baggage.baggage(),
         }
     }

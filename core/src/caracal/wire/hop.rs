@@ -24,14 +24,16 @@ impl Hop {
     /// The forms of the Python SDK 0.1.1 are read: white space around the digits, a sign, and single underscores
     /// between digits. Digits that are not ASCII are malformed.
     pub fn read(text: &str) -> Hop {
+        Hop::parse(text).unwrap_or(Hop::ZERO)
+    }
+
+    /// Reads a number as [`Hop::read`] does. Returns `None` for what is no number.
+    pub(in crate::caracal) fn parse(text: &str) -> Option<Hop> {
         let text = text.trim();
         let (negative, digits) = match text.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
-        if negative {
-            return Hop::ZERO;
-        }
         let (mut value, mut ends_a_group) = (0_u8, false);
         for byte in digits.bytes() {
             ends_a_group = match byte {
@@ -40,10 +42,10 @@ impl Hop {
                     true
                 }
                 b'_' if ends_a_group => false,
-                _ => return Hop::ZERO,
+                _ => return None,
             };
         }
-        if ends_a_group { Hop::new(value) } else { Hop::ZERO }
+        ends_a_group.then(|| if negative { Hop::ZERO } else { Hop::new(value) })
     }
 
     /// Returns the number.

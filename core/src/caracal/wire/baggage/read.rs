@@ -25,65 +25,14 @@ impl Baggage {
         }
         reader.baggage()
     }
-
-    /// Reads one of Caracal's members as its services write it: without spaces around its key, escapes or properties. Returns
-    /// false, having read nothing, for any other member.
-    fn read_plain(&mut self, member: &str) -> bool {
-        let Some(own) = member.strip_prefix(PREFIX) else { return false };
-        let value = |key: &str| own.strip_prefix(key.get(PREFIX.len()..)?)?.strip_prefix('=').map(trim);
-        if let Some(value) = value(SESSION) {
-            self.session = SessionId::new(value).ok();
-        } else if let Some(value) = value(EDGE) {
-            self.edge = EdgeId::new(value).ok();
-        } else if let Some(value) = value(HOP) {
-            self.hop = Hop::read(value);
-        } else if let Some(value) = value(PARENT_EDGE) {
-            self.parent_edge = EdgeId::new(value).ok();
-        } else if let Some(value) = value(AUTHORITY) {
-            self.authority = AuthorityId::new(value).ok();
-        } else {
-            return false;
-        }
-        true
-    }
-
-    /// Reads one member with its properties. Returns the number of members it holds.
-    fn read_member(&mut self, member: &str) -> usize {
-        let (first, properties) = cut(member, b';');
-        let Some((key, value)) = pair(first) else { return 0 };
-        if !key.starts_with(PREFIX) {
-            self.foreign.insert(key, member);
-            return 1;
-        }
-        let value = decode(value);
-        if !self.set(key, &value) {
-            self.foreign.insert(key, member);
-        }
-        let properties = properties.into_iter().flat_map(|properties| properties.split(';')).filter_map(pair);
-        let own = properties.filter(|(property, _)| property.starts_with(PREFIX));
-        own.fold(1, |count: usize, (property, value)| {
-            count.saturating_add(usize::from(self.set(property, &decode(value))))
-        })
-    }
-
-    /// Sets one of Caracal's members. Returns false for a key that is none of them.
-    fn set(&mut self, key: &str, value: &str) -> bool {
-        match key {
-            SESSION => self.session = SessionId::new(value).ok(),
-            EDGE => self.edge = EdgeId::new(value).ok(),
-            PARENT_EDGE => self.parent_edge = EdgeId::new(value).ok(),
-            AUTHORITY => self.authority = AuthorityId::new(value).ok(),
-            HOP => self.hop = Hop::read(value),
-            _ => return false,
-        }
-        true
-    }
 }
 
 /// Reads the lines of a header one after another.
 #[derive(Default)]
 pub(in crate::caracal) struct Reader {
     baggage: Baggage,
+    /// Whether the last `caracal.hop` is a number.
+    hop_is_number: Option<bool>,
     bytes: usize,
     members: usize,
 }
@@ -101,16 +50,79 @@ impl Reader {
         while let Some(line) = rest.filter(|_| !self.is_too_large()) {
             let (member, others) = cut(line, b',');
             let member = trim(member);
-            let is_read = is_plain && self.baggage.read_plain(member);
-            let added = if is_read { 1 } else { self.baggage.read_member(member) };
+            let is_read = is_plain && self.read_plain(member);
+            let added = if is_read { 1 } else { self.read_member(member) };
             self.members = self.members.saturating_add(added);
             rest = others;
         }
     }
 
+    /// Returns whether the value of `caracal.hop` is a number, if there is one.
+    pub(in crate::caracal) const fn hop_is_number(&self) -> Option<bool> {
+        if self.is_too_large() { None } else { self.hop_is_number }
+    }
+
     /// Returns what the lines hold, which is nothing if they are too large.
     pub(in crate::caracal) fn baggage(self) -> Baggage {
         if self.is_too_large() { Baggage::default() } else { self.baggage }
+    }
+
+    /// Reads one of Caracal's members as its services write it: without spaces around its key, escapes or properties. Returns
+    /// false, having read nothing, for any other member.
+    fn read_plain(&mut self, member: &str) -> bool {
+        let Some(own) = member.strip_prefix(PREFIX) else { return false };
+        let value = |key: &str| own.strip_prefix(key.get(PREFIX.len()..)?)?.strip_prefix('=').map(trim);
+        if let Some(value) = value(SESSION) {
+            self.baggage.session = SessionId::new(value).ok();
+        } else if let Some(value) = value(EDGE) {
+            self.baggage.edge = EdgeId::new(value).ok();
+        } else if let Some(value) = value(HOP) {
+            self.set_hop(value);
+        } else if let Some(value) = value(PARENT_EDGE) {
+            self.baggage.parent_edge = EdgeId::new(value).ok();
+        } else if let Some(value) = value(AUTHORITY) {
+            self.baggage.authority = AuthorityId::new(value).ok();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Reads one member with its properties. Returns the number of members it holds.
+    fn read_member(&mut self, member: &str) -> usize {
+        let (first, properties) = cut(member, b';');
+        let Some((key, value)) = pair(first) else { return 0 };
+        if !key.starts_with(PREFIX) {
+            self.baggage.foreign.insert(key, member);
+            return 1;
+        }
+        let value = decode(value);
+        if !self.set(key, &value) {
+            self.baggage.foreign.insert(key, member);
+        }
+        let properties = properties.into_iter().flat_map(|properties| properties.split(';')).filter_map(pair);
+        let own = properties.filter(|(property, _)| property.starts_with(PREFIX));
+        own.fold(1, |count: usize, (property, value)| {
+            count.saturating_add(usize::from(self.set(property, &decode(value))))
+        })
+    }
+
+    /// Sets one of Caracal's members. Returns false for a key that is none of them.
+    fn set(&mut self, key: &str, value: &str) -> bool {
+        match key {
+            SESSION => self.baggage.session = SessionId::new(value).ok(),
+            EDGE => self.baggage.edge = EdgeId::new(value).ok(),
+            PARENT_EDGE => self.baggage.parent_edge = EdgeId::new(value).ok(),
+            AUTHORITY => self.baggage.authority = AuthorityId::new(value).ok(),
+            HOP => self.set_hop(value),
+            _ => return false,
+        }
+        true
+    }
+
+    fn set_hop(&mut self, value: &str) {
+        let hop = Hop::parse(value);
+        (self.baggage.hop, self.hop_is_number) = (hop.unwrap_or(Hop::ZERO), Some(hop.is_some()));
     }
 
     const fn is_too_large(&self) -> bool {

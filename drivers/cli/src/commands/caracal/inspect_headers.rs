@@ -49,7 +49,8 @@ struct Inspected {
     edge: Option<String>,
     parent_edge: Option<String>,
     authority: Option<String>,
-    hop: u8,
+    hop: Option<u8>,
+    hop_is_number: Option<bool>,
     has_token: bool,
     token_expires_at: Option<String>,
     trace_id: Option<String>,
@@ -98,7 +99,8 @@ impl Inspected {
             edge: baggage.edge.as_ref().map(|id| id.as_str().to_owned()),
             parent_edge: baggage.parent_edge.as_ref().map(|id| id.as_str().to_owned()),
             authority: baggage.authority.as_ref().map(|id| id.as_str().to_owned()),
-            hop: baggage.hop.count(),
+            hop: envelope.hop_is_number.map(|_| baggage.hop.count()),
+            hop_is_number: envelope.hop_is_number,
             has_token: envelope.token.is_some(),
             token_expires_at: envelope.token.as_ref().and_then(BearerToken::expires_at).map(Time::to_rfc3339),
             trace_id: envelope.trace.map(|trace| trace.trace_id.to_string()),
@@ -114,13 +116,18 @@ impl Inspected {
             (true, None) => "there is one, which does not say when it ends".to_owned(),
             (true, Some(at)) => format!("there is one, which ends at {at}"),
         };
+        let hop = match (self.hop, self.hop_is_number) {
+            (Some(hop), Some(true)) => hop.to_string(),
+            (Some(hop), _) => format!("not a number, which counts as {hop}"),
+            (None, _) => "none".to_owned(),
+        };
         let other = (!self.other_baggage.is_empty()).then(|| self.other_baggage.join(","));
         let rows = [
             ("session", or_none(&self.session)),
             ("edge", or_none(&self.edge)),
             ("parent edge", or_none(&self.parent_edge)),
             ("authority", or_none(&self.authority)),
-            ("hop", self.hop.to_string()),
+            ("hop", hop),
             ("token", token),
             ("trace", or_none(&self.trace_id)),
             ("parent span", or_none(&self.parent_span)),

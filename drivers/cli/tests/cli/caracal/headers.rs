@@ -16,7 +16,7 @@ fn headers_are_explained() {
     assert!(!stdout(&output).contains("s3cret"));
     let read: Value = serde_json::from_str(stdout(&output)).unwrap();
     let wanted = json!({
-        "session": "s/1", "edge": "e1", "parent_edge": null, "authority": null, "hop": 2, "has_token": true,
+        "session": "s/1", "edge": "e1", "parent_edge": null, "authority": null, "hop": 2, "hop_is_number": true, "has_token": true,
         "token_expires_at": null, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "parent_span": "00f067aa0ba902b7",
         "other_baggage": ["tenant=acme"],
     });
@@ -41,6 +41,15 @@ fn headers_are_explained() {
     assert!(!text.lines().any(|line| line.ends_with(" -")), "{text}");
     let tenant = run(&["caracal", "inspect-headers", baggage]);
     assert!(stdout(&tenant).contains("other baggage tenant=acme\n"), "{}", stdout(&tenant));
+    for (hop, row) in [
+        (",caracal.hop=xx", "hop           not a number, which counts as 0\n"),
+        (",caracal.hop=-1", "hop           0\n"),
+        (",caracal.hop=0", "hop           0\n"),
+        ("", "hop           none\n"),
+    ] {
+        let output = run(&["caracal", "inspect-headers", &format!("baggage: caracal.agent_session=s1{hop}")]);
+        assert!(stdout(&output).contains(row), "{hop}: {}", stdout(&output));
+    }
     assert_eq!(run(&["caracal", "inspect-headers", "host: x"]).status.code(), Some(1));
     assert_eq!(run(&["caracal", "inspect-headers", "no header"]).status.code(), Some(2));
 }
