@@ -14,6 +14,7 @@ mod exec;
 mod exit;
 mod files;
 mod follow;
+mod identity;
 mod journal_file;
 mod logging;
 mod output;

@@ -64,7 +64,12 @@ fn a_certificate_of_an_authority_is_explained() {
     let key = rcgen::KeyPair::generate().expect("a key");
     let made = params.self_signed(&key).expect("a certificate");
     let (cert, key) = (folder.file("cert.pem", &made.pem()), folder.file("key.pem", &key.serialize_pem()));
-    let serving = Serving::start(&["--token", "t=me", "--tls-cert", &cert, "--tls-key", &key]);
+    let flags = ["--token", "t=me", "--tls-cert", &cert, "--tls-key", &key];
+    let mut serving = Serving::start(&flags);
+    let checked = run(&[&["serve", "--demo-agents", "--listen", "127.0.0.1:0", "--check"], &flags[..]].concat());
+    for warning in [serving.until("warning: --tls-cert"), stderr(&checked).to_owned()] {
+        assert!(warning.contains("CA:TRUE") && warning.contains("basicConstraints=critical,CA:FALSE"), "{warning}");
+    }
     for trust in [&[][..], &["--ca-file", &cert]] {
         let output = serving.submit("t", &[&["echo"], trust].concat());
         let said = stderr(&output);

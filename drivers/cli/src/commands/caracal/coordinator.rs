@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use nuncio_tokio::auth::{Identity, ServerTls};
+use nuncio_tokio::auth::ServerTls;
 use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, Enforcement, Generation, HttpLimits, SqliteRecords};
 
 use super::applications::Applications;
 use crate::descriptors;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::identity;
 use crate::logging::LogOptions;
 use crate::signals::Termination;
 use crate::text::{count, eprint_line, print_line};
@@ -84,7 +85,7 @@ pub(super) struct Options {
 impl Options {
     fn tls(&self) -> Result<Option<ServerTls>, Error> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
-        let tls = Identity::from_files(certificate, key).and_then(ServerTls::new);
+        let tls = identity::of_server(certificate, key).and_then(ServerTls::new);
         tls.map(Some).map_err(|error| Error::Usage(format!("--tls-cert: {error}")))
     }
 }

@@ -4,6 +4,10 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
+/// Why the certificate of an authority cannot be that of a server.
+pub(super) const OF_AUTHORITY: &str = "is that of an authority (CA:TRUE), which no server may use: make one with \
+     basicConstraints CA:FALSE, as `openssl req -x509` does with `-addext basicConstraints=critical,CA:FALSE`";
+
 /// Why the TLS connection of a client failed, in the handshake or later.
 ///
 /// A client reports it as [`ConnectError::Io`](crate::arcp::ConnectError::Io), whose [`io::Error`] contains this error.
@@ -115,11 +119,7 @@ fn server_certificate(host: String, wrong: &CertificateError) -> TlsConnectError
             "is not trusted: it is not valid yet; is this machine's clock right?".to_owned()
         }
         // webpki's own error, which this crate does not name; a test sees that it is still called so.
-        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-            "is that of an authority (CA:TRUE), which no server may use: make one with basicConstraints CA:FALSE, as `openssl \
-             req -x509` does with `-addext basicConstraints=critical,CA:FALSE`"
-                .to_owned()
-        }
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => OF_AUTHORITY.to_owned(),
         CertificateError::Revoked => "is not trusted: it is revoked".to_owned(),
         other => format!("is not trusted: {other}"),
     };

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use super::TlsError;
+use super::explain::OF_AUTHORITY;
 
 /// A certificate with its intermediate certificates and its private key.
 pub struct Identity {
@@ -31,6 +34,13 @@ impl Identity {
             chain: chain(&read(certificates)?, &certificates.display().to_string())?,
             key: private_key(&read(key)?, &key.display().to_string())?,
         })
+    }
+
+    /// Returns why clients refuse this certificate as that of a server, such as `is that of an authority (CA:TRUE), …`, as far
+    /// as the certificate itself tells. A server can still present it to clients that accept it.
+    pub fn unfit_for_server(&self) -> Option<&'static str> {
+        let (_, parsed) = X509Certificate::from_der(self.chain.first()?).ok()?;
+        parsed.is_ca().then_some(OF_AUTHORITY)
     }
 }
 

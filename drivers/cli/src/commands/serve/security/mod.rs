@@ -14,14 +14,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use nuncio_tokio::arcp::{HostPolicy, ListenOptions, OriginPolicy};
 use nuncio_tokio::auth::{
-    Authorities, BoxVerifier, CertificatePrincipals, ClientCertificates, Identity, JwtKeyError, NameKind, ServerTls,
-    TlsError, Verifier,
+    Authorities, BoxVerifier, CertificatePrincipals, ClientCertificates, JwtKeyError, NameKind, ServerTls, TlsError,
+    Verifier,
 };
 use nuncio_tokio::caracal::{ConfigError, InvalidId};
 use serde::Deserialize;
 
-use crate::files;
-use crate::private;
+use crate::{files, identity, private};
 use tokens::{Token, TokenError};
 
 /// The options, and the table `[security]` of the configuration file.
@@ -369,7 +368,7 @@ impl Security {
             return incomplete("--client-principal", "--client-ca");
         }
         let identity = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Identity::from_files(certificate, key).map_err(tls_flag("--tls-cert"))?,
+            (Some(certificate), Some(key)) => identity::of_server(certificate, key).map_err(tls_flag("--tls-cert"))?,
             (Some(_), None) => return incomplete("--tls-cert", "--tls-key"),
             (None, Some(_)) => return incomplete("--tls-key", "--tls-cert"),
             (None, None) if self.client_ca.is_some() => return incomplete("--client-ca", "--tls-cert and --tls-key"),
