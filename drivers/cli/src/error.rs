@@ -99,10 +99,8 @@ impl Error {
     /// Adds which runtime is not reached. Parameters of its URL, which may be secret, are left out.
     pub(crate) fn at(self, url: &str) -> Error {
         match self {
-            Error::Unreachable(sentence) => {
-                let url = url.split_once('?').map_or(url, |(url, _)| url);
-                Error::Unreachable(format!("{url}: {sentence}"))
-            }
+            Error::Unreachable(sentence) => Error::Unreachable(format!("{}: {sentence}", without_parameters(url))),
+            Error::Untrusted(sentence) => Error::Untrusted(format!("{}: {sentence}", without_parameters(url))),
             other => other,
         }
     }
@@ -173,6 +171,11 @@ impl From<ClientBuildError> for Error {
             _ => Error::Unreachable(format!("{sentence}; {REACH}")),
         }
     }
+}
+
+/// Returns a URL without its parameters, which may be secret.
+pub(crate) fn without_parameters(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(url, _)| url)
 }
 
 /// What to do where nothing answers.

@@ -155,7 +155,7 @@ async fn resume_owner(
                  --idempotency-key, submit it again with the same key: that session then owns the job, and Ctrl-C cancels it"
             ))
         }
-        error => error.into(),
+        error => Error::from(error).at(&url),
     })?;
     let window_secs = owner.welcome().and_then(|welcome| welcome.resume_window_sec);
     if let Some(point) = owner.resume_point()
