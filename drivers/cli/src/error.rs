@@ -30,7 +30,7 @@ pub(crate) enum Error {
     /// An answer of a coordinator is missing or cannot be read.
     #[error("{0}")]
     Unanswered(String),
-    /// The certificate of the runtime or of this client is not accepted.
+    /// The certificate of the runtime or of this client is not accepted, or only one of the two speaks TLS.
     #[error("{0}")]
     Untrusted(String),
     #[error(
@@ -158,6 +158,10 @@ impl From<ClientBuildError> for Error {
                 last: ConnectError::Upgrade { status, reason, .. },
                 ..
             }) => Error::Unreachable(format!("{reason}{}", of_web_server(status))),
+            // Something runs there, as below.
+            ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Tls, .. }) => {
+                Error::Untrusted(sentence)
+            }
             ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Io(cause), .. }) => {
                 match cause.get_ref().and_then(|cause| cause.downcast_ref::<TlsConnectError>()) {
                     // Something runs there, so that other advice would not fit.

@@ -14,6 +14,7 @@ use crate::{
     head::{Head, HeadError},
     options::LinkOptions,
     policy::{AllowedHost, default_port},
+    tls::is_alert,
 };
 
 /// Where a client connects to, and with what request.
@@ -157,6 +158,13 @@ impl Awaited {
     /// Returns the length of the response's head if the response is complete and upgrades the connection, and `None` if
     /// it is incomplete.
     pub(crate) fn poll(&mut self, received: &[u8]) -> Result<Option<usize>, Closed> {
+        match is_alert(received) {
+            None => return Ok(None),
+            Some(true) => {
+                return Err(Closed::new(Cause::Tls, code::PROTOCOL, "the server seems to speak TLS at this port"));
+            }
+            Some(false) => {}
+        }
         let found = self.head.find::<Response>(received).map_err(|error| {
             fault(match error {
                 HeadError::TooLong => "the header of the server's answer is too long",

@@ -102,6 +102,8 @@ pub enum Cause {
         /// The HTTP status.
         status: u16,
     },
+    /// The server of a client answered with an alert of TLS, so it expects TLS at this port.
+    Tls,
     /// The connection ended without a goodbye.
     Lost,
 }

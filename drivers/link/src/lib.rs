@@ -114,6 +114,7 @@ mod refusal;
 pub mod resp;
 mod server;
 mod socket;
+mod tls;
 
 pub use client::{ClientOptions, InvalidHeader, InvalidUrl};
 pub use event::{Cause, Closed, LinkEvent, Request, code};

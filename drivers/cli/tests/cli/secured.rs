@@ -80,6 +80,26 @@ fn a_certificate_of_an_authority_is_explained() {
 }
 
 #[test]
+fn a_url_with_the_wrong_scheme_for_tls_is_explained_and_named() {
+    let folder = Folder::new("scheme");
+    let (cert, key) = certificate(&folder);
+    let secured = Serving::start(&["--token", "t=me", "--tls-cert", &cert, "--tls-key", &key]);
+    let plain = Serving::start(&["--token", "t=me"]);
+    let cases = [
+        (secured.url.replace("wss://", "ws://"), "seems to speak TLS at this port; try a wss:// URL"),
+        (plain.url.replace("ws://", "wss://"), "does not speak TLS at this port"),
+        (secured.url.clone(), "no trusted authority has signed it"),
+    ];
+    for (url, expected) in cases {
+        let output = run(&["jobs", "--token", "t", "--url", &url]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(6), "{said}");
+        assert!(said.starts_with(&format!("nuncio: {url}: ")), "{said}");
+        assert!(said.contains(expected) && !said.contains("is running there"), "{said}");
+    }
+}
+
+#[test]
 fn tls_and_json_web_tokens() {
     let folder = Folder::new("secured");
     let (cert, key) = certificate(&folder);

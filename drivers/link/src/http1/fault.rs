@@ -5,6 +5,9 @@ pub enum Http1Fault {
     /// The response cannot be read.
     #[error("the server sent a response that is not valid HTTP/1.1: {0}")]
     Malformed(String),
+    /// The response is an alert of TLS, so the server expects TLS at this port.
+    #[error("the server seems to speak TLS at this port; try an https:// URL")]
+    Tls,
     /// The head of the response is too large.
     #[error("the server sent a response with a head of more than {max} bytes")]
     HeadTooLarge {

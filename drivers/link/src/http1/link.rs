@@ -10,6 +10,7 @@ use super::config::Http1Config;
 use super::fault::{Http1Fault, Http1Refused};
 use super::head::{check_length, checked, written_bytes};
 use crate::buffer::Buffer;
+use crate::tls::is_alert;
 
 /// The most bytes by which the framing of a chunked body may exceed each of its bytes.
 const CHUNK_OVERHEAD: usize = 32;
@@ -126,6 +127,12 @@ impl Http1Link {
         let max = self.config.max_head;
         let input = self.input.as_slice();
         let left = max.saturating_sub(read);
+        match is_alert(input) {
+            Some(true) if read == 0 => return Err(Http1Fault::Tls),
+            None if self.ended => return Err(Http1Fault::Closed),
+            None => return Ok((State::Head { call, read }, Ok(Step::MoreInput))),
+            Some(_) => {}
+        }
         let (used, response) =
             call.try_response(&input[..input.len().min(left)], false).map_err(|error| malformed(&error))?;
         let Some(response) = response else {

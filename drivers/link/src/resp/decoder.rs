@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::config::RespConfig;
 use super::reply::{RespFault, RespReply};
 use crate::buffer::Buffer;
+use crate::tls::is_alert;
 
 /// The input of a link.
 pub(super) struct Decoder {
@@ -76,6 +77,9 @@ impl Decoder {
     /// Takes the line at the start: its type, and the rest of it.
     fn line(&mut self, max: usize) -> Result<Option<(u8, Vec<u8>)>, RespFault> {
         let bytes = self.buffer.as_slice();
+        if is_alert(bytes) == Some(true) {
+            return Err(RespFault::Tls);
+        }
         let within = &bytes[..bytes.len().min(max.saturating_add(CRLF))];
         // The last byte that was scanned may be the first of a line's end.
         let from = self.scanned.saturating_sub(1);

@@ -35,6 +35,9 @@ pub enum RespFault {
     /// A line begins with a byte that is no type of RESP2.
     #[error("the server does not speak RESP2: a line begins with the byte {0:#04x}")]
     Type(u8),
+    /// The reply is an alert of TLS, so the server expects TLS at this port.
+    #[error("the server seems to speak TLS at this port; try a rediss:// URL")]
+    Tls,
     /// A number or a length cannot be read.
     #[error("the server sent a {0} that cannot be read")]
     Number(&'static str),

@@ -261,6 +261,15 @@ fn what_is_not_a_response_is_a_fault() {
 }
 
 #[test]
+fn an_alert_of_tls_is_recognised() {
+    let alert = b"\x15\x03\x03\x00\x02\x02\x32";
+    assert_eq!(fault(alert), Some(Http1Fault::Tls));
+    let ((_, bytewise), _) = play(waiting(config(), &get()), alert.chunks(1), 0, false);
+    assert_eq!(bytewise, Some(Http1Fault::Tls));
+    assert!(matches!(fault(b"\x15\x04\r\n"), Some(Http1Fault::Malformed(_))));
+}
+
+#[test]
 fn a_response_that_is_cut_off_is_a_fault() {
     for bytes in [
         "",

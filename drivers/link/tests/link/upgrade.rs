@@ -262,6 +262,19 @@ fn a_client_refuses_an_answer_that_is_not_http_or_has_no_end() {
 }
 
 #[test]
+fn a_client_recognises_an_alert_of_tls() {
+    const ALERT: &[u8] = b"\x15\x03\x03\x00\x02\x02\x32";
+    let (mut client, _) = client_and_answer();
+    assert_closed(feed(&mut client, ALERT), Cause::Tls, code::PROTOCOL);
+
+    let (mut client, _) = client_and_answer();
+    assert_closed(feed_bytewise(&mut client, ALERT), Cause::Tls, code::PROTOCOL);
+
+    let (mut client, _) = client_and_answer();
+    assert_closed(feed(&mut client, b"\x15\x04"), Cause::Fault, code::PROTOCOL);
+}
+
+#[test]
 fn a_client_that_stops_waiting_is_closed_immediately() {
     let (mut client, _) = client_and_answer();
     client.close(code::NORMAL, "no answer in time");

@@ -166,6 +166,8 @@ fn what_breaks_the_protocol_is_a_fault() {
     for (bytes, expected) in [
         (&b"HTTP/1.1 400\r\n"[..], RespFault::Type(b'H')),
         (b"\r\n", RespFault::Type(b'\r')),
+        (b"\x15\x03\x01\x00\x02\x02\x46", RespFault::Tls),
+        (b"\x15\x04\r\n", RespFault::Type(0x15)),
         (b"%1\r\n", RespFault::Type(b'%')),
         (b":\r\n", RespFault::Number("number")),
         (b":1.5\r\n", RespFault::Number("number")),

@@ -54,6 +54,9 @@ pub enum ConnectError {
         /// What the server answered, with the status.
         reason: String,
     },
+    /// The URL does not ask for TLS, and the server answered with an alert of TLS.
+    #[error("the server seems to speak TLS at this port; try a wss:// URL")]
+    Tls,
     /// The connection ended.
     #[error("{0}")]
     Ended(String),
@@ -74,6 +77,7 @@ impl ConnectError {
             ConnectError::Io(error) => {
                 matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::InvalidData)
             }
+            ConnectError::Tls => true,
             // Request Timeout, Too Early and Too Many Requests ask for another attempt.
             ConnectError::Upgrade { status, .. } => (400..500).contains(status) && !matches!(*status, 408 | 425 | 429),
             ConnectError::TimedOut | ConnectError::Ended(_) | ConnectError::Refused(_) | ConnectError::Token(_) => {
@@ -125,7 +129,7 @@ pub enum SessionEnd {
 /// What has failed. A runtime was reached if there is an answer.
 fn failed(last: &ConnectError) -> &'static str {
     match last {
-        ConnectError::Upgrade { .. } | ConnectError::Refused(_) | ConnectError::Token(_) => {
+        ConnectError::Upgrade { .. } | ConnectError::Tls | ConnectError::Refused(_) | ConnectError::Token(_) => {
             "no session could be opened"
         }
         ConnectError::Io(_) | ConnectError::TimedOut | ConnectError::Ended(_) => "the runtime could not be reached",

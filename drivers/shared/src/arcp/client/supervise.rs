@@ -225,6 +225,7 @@ impl Port for ClientPort {
                     (None, Cause::Refused { status }) => {
                         ConnectError::Upgrade { status, reason: closed.reason.clone() }
                     }
+                    (None, Cause::Tls) => ConnectError::Tls,
                     (None, Cause::Peer | Cause::Us | Cause::Fault | Cause::Lost) => {
                         ConnectError::Ended(closed.reason.clone())
                     }
