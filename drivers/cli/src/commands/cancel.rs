@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::find;
 use super::interrupt::until_interrupted;
-use crate::connection::Connection;
+use crate::connection::{Connection, silence};
 use crate::detached::{self, Saved};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -145,7 +145,8 @@ async fn resume_owner(
             )));
         }
     };
-    let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {
+    let builder = options.connection.builder()?.resume(point);
+    let owner = silence::connect(builder, &url, false).await.map_err(|error| match error {
         ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(fault)))
             if fault.known() == Some(ErrorCode::ResumeWindowExpired) =>
         {

@@ -56,7 +56,7 @@ pub(crate) async fn run(options: Options) -> Exit {
 async fn tail(options: &Options) -> Result<Exit, Error> {
     let view = options.view.clone().after(options.from.unwrap_or_default());
     let mut printer = Printer::new(options.json, options.output.as_deref(), view)?;
-    let client = options.connection.connect().await?;
+    let client = options.connection.connect_unless_quiet(options.view.is_quiet()).await?;
     let mut session = client.session_events();
     // The whole history, because the numbers of this session begin with its first event.
     let subscribe = Subscribe { history: !options.no_history, from_event_seq: None };

@@ -2,6 +2,7 @@
 
 pub(crate) mod contexts;
 pub(crate) mod raw;
+pub(crate) mod silence;
 pub(crate) mod tls;
 
 use std::fs::File;
@@ -53,10 +54,15 @@ pub(crate) fn secret(text: &str) -> Result<Secret, &'static str> {
 }
 
 impl Connection {
-    /// Opens a session.
+    /// Opens a session, and says on stderr if the runtime does not answer for a while.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        self.connect_unless_quiet(false).await
+    }
+
+    /// Opens a session. With `is_quiet`, nothing is said meanwhile.
+    pub(crate) async fn connect_unless_quiet(&self, is_quiet: bool) -> Result<Client, Error> {
         let (builder, url) = (self.builder()?, self.url()?);
-        builder.connect().await.map_err(|error| Error::from(error).at(&url))
+        silence::connect(builder, &url, is_quiet).await.map_err(|error| Error::from(error).at(&url))
     }
 
     /// Returns a client that is not connected yet.

@@ -38,6 +38,11 @@ impl View {
         seq > self.after
     }
 
+    /// Whether only the result is wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether an event is shown.
     pub(super) fn shows(&self, event: &JobEvent) -> bool {
         self.is_after(event.seq) && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind == event.kind.as_str()))

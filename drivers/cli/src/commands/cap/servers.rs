@@ -1,14 +1,13 @@
 //! Options of the servers: NATS and Redis.
 
 use std::path::PathBuf;
-use std::pin::pin;
-use std::time::Duration;
 
 use clap::Args;
 use nuncio_tokio::cap::{
     BusError, JetStreamOptions, NatsBus, NatsLogin, NatsOptions, RedisOptions, RedisStore, RedisTls,
 };
 
+use crate::connection::silence;
 use crate::connection::tls::TlsOptions;
 use crate::error::Error;
 use crate::files;
@@ -50,26 +49,16 @@ impl BusTls {
     }
 }
 
-/// How long a server is not reached before a line says so.
-const SILENCE: Duration = Duration::from_secs(2);
-
 /// Waits for a connection, and says after a while what is not reached yet. Returns `None` if `stop` comes first.
 pub(crate) async fn reached<T>(
     servers: &str,
     connecting: impl Future<Output = T>,
     stop: impl Future<Output = ()>,
 ) -> Option<T> {
-    let (mut connecting, mut stop) = (pin!(connecting), pin!(stop));
+    let say = || eprint_line(&format!("nuncio: NATS cannot be reached yet at {servers}; still trying"));
     tokio::select! {
         biased;
-        connected = &mut connecting => return Some(connected),
-        () = &mut stop => return None,
-        () = tokio::time::sleep(SILENCE) => {}
-    }
-    eprint_line(&format!("nuncio: NATS cannot be reached yet at {servers}; still trying"));
-    tokio::select! {
-        biased;
-        connected = connecting => Some(connected),
+        connected = silence::reported(connecting, say) => Some(connected),
         () = stop => None,
     }
 }

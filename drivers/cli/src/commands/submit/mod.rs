@@ -97,7 +97,7 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
             move || request.read()
         });
         let submit = submit.await.map_err(|error| Error::System(error.into()))??;
-        Ok::<_, Error>((submit, options.connection.connect().await?))
+        Ok::<_, Error>((submit, options.connection.connect_unless_quiet(options.view.is_quiet()).await?))
     };
     let (submit, client) = tokio::select! {
         ready = ready => ready?,

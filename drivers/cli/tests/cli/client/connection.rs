@@ -88,6 +88,27 @@ fn an_unreachable_runtime_is_6_and_says_what_to_check() {
 }
 
 #[test]
+fn a_runtime_that_does_not_answer_is_reported_while_the_command_waits() {
+    let runtime = Runtime::start();
+    // Connections are made, and nobody accepts them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/arcp", silent.local_addr().unwrap());
+    let start = |command: &[&str]| runtime.start_command(&[command, &["--url", &url]].concat());
+    let quiet = [start(&["submit", "echo", "--quiet"]), start(&["tail", "job_1", "--quiet"])];
+    let loud = [&["submit", "echo"][..], &["jobs"], &["cancel", "job_1"], &["tail", "job_1"]].map(start);
+    for mut command in loud {
+        command.until(&format!("nuncio: {url} does not answer yet; still waiting"));
+        command.interrupt();
+    }
+    // They have waited for longer than the others.
+    for command in quiet {
+        command.interrupt();
+        let done = command.end();
+        assert!(!done.stderr.contains("does not answer yet"), "{}", done.stderr);
+    }
+}
+
+#[test]
 fn a_lost_connection_is_reported_and_restored() {
     for flags in [&[][..], &["--json"]] {
         let runtime = Runtime::start();
