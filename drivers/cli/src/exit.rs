@@ -16,7 +16,8 @@ Exit codes:
   6    the runtime is unreachable, or the session or part of the result is lost
   7    the result cannot be written
   130  left by Ctrl-C before the job's end
-If the reader of stdout closes it early, as head does, the exit code is 0.
+If the reader of stdout closes it early, as head does, the exit code is 0. A
+stdout that is closed from the start (>&-) counts as /dev/null.
 If the connection is lost, the command connects again for as long as the runtime
 keeps the session: 10 minutes, unless `nuncio serve --resume-window` says
 otherwise. Then it ends with 6, and the job goes on.";

@@ -29,13 +29,12 @@ Example:
   nuncio cancel \"$job\" --reason 'wrong week'
 
 While `nuncio submit` follows a job, press Ctrl-C in its terminal to cancel the
-job. When nothing follows the job any more (after --detach, a second Ctrl-C or a
-crash), `nuncio cancel` cancels it. This works on the machine that submitted the
-job, because only the session that submitted a job may cancel it, and `nuncio
-submit` saves that session there. When the session has had no connection for
-10 minutes (`nuncio serve --resume-window`), it is over. From then on, every
-session of the same principal may cancel the job, on any machine. Operators
-(`nuncio serve --operator`) may cancel every job.
+job. Afterwards (after --detach, a second Ctrl-C or a crash), `nuncio cancel`
+cancels it. At first it has to run on the machine that submitted the job, where
+`nuncio submit` has saved the session. Once that session has had no connection
+for 10 minutes (`nuncio serve --resume-window`), any machine with a token of the
+same principal can cancel the job. An operator (`nuncio serve --operator`) can
+cancel every job at any time.
 
 Exit codes:
   0    the job is cancelled, now or by an earlier request

@@ -25,8 +25,8 @@ Examples:
   nuncio questions --watch --json | jq -r .question.prompt
   nuncio answer job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB yes
 
-Lists the questions of the jobs that this token's principal may watch, the
-oldest job first. `nuncio answer` answers them.
+Lists the questions of the jobs that your token may watch, the oldest job
+first. `nuncio answer` answers them.
 
 Exit codes:
   0    the questions were listed; with --watch, Ctrl-C was pressed

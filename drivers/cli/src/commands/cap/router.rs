@@ -29,11 +29,11 @@ of its topic, and makes sure that it ends. A job is sent again if its worker is
 lost, or if it failed and can be tried again. A job that takes too long ends
 with TIMEOUT. A job that failed for good is also published on sys.job.dlq.
 
-With --dispatch queue, the default, workers need not announce themselves, and
-NATS drops a job of a topic that none of them serves. Such a job is sent four
-times, and ends with TIMEOUT after about four times --dispatch-timeout. The log
-warns if no known worker serves the topic. With --dispatch least-loaded, such a
-job fails after --worker-wait.
+With --dispatch queue, the default, workers need not announce themselves. If no
+worker serves the topic of a job, the job is sent four times, and ends with
+TIMEOUT after about four times --dispatch-timeout. The log warns if no known
+worker serves the topic. With --dispatch least-loaded, such a job fails after
+--worker-wait.
 
 With --store, a job is on disk before anything that depends on it is published.
 A router that is started on the same file continues its jobs. Only one router at

@@ -75,8 +75,8 @@ pub(crate) struct Options {
     #[arg(long = "max-concurrent", value_name = "NAME=COUNT", help_heading = "Agents")]
     pub(super) max_concurrent: Vec<Concurrency>,
     /// What happens to an agent's running jobs when the server is restarted with --journal: fail ends them, and rerun runs
-    /// the program again in the same job, with the same input. It counts for the jobs that start while it is set. Repeat it for
-    /// more [default: fail]
+    /// the program again in the same job, with the same input. It applies to the jobs that start while it is set, not to earlier
+    /// ones. Repeat it for more [default: fail]
     #[arg(long = "restart", value_name = "NAME=fail|rerun", help_heading = "Agents")]
     pub(super) restart: Vec<NamedRestart>,
     /// Give the program of an agent a terminal as its stdout, because many programs buffer what they print to a pipe. Repeat

@@ -34,7 +34,7 @@ pub(super) struct Request {
     /// Amount the job may spend, such as USD:5. Repeat it for other currencies [default: no budget]
     #[arg(long = "budget", value_name = "CURRENCY:AMOUNT", value_parser = amount)]
     budgets: Vec<String>,
-    /// Name for this submit, of at most 256 bytes. Another submit with the same key finds this job and starts no new one
+    /// Name for this submit, of at most 256 bytes. A submit with the key of an earlier one gets that job, and starts no second one
     #[arg(long, value_name = "KEY", value_parser = key)]
     idempotency_key: Option<String>,
     /// Time after which a running job is ended, in whole seconds such as 90 or 10m [default: no limit]

@@ -33,7 +33,7 @@ use tokens::{Token, TokenError};
 )]
 #[command(next_help_heading = "Authentication")]
 pub(super) struct Security {
-    /// Accept this bearer token, as this principal. Repeat it, or separate tokens with commas, for more
+    /// Accept this bearer token, as this principal. For several tokens, repeat it or separate them with commas
     ///
     /// Other users of this machine can read it in the list of processes; prefer --token-file or the environment variable. If
     /// no flag says who may connect, nuncio generates a token, prints it, and listens only on a loopback address.
