@@ -96,13 +96,17 @@ fn a_router_that_is_killed_goes_on_with_its_store() {
     }
     let site = Site::start();
     script(site.folder.path(), "echo.sh", ECHO);
-    let router = site.router();
-    // Nobody serves the topic yet, so the job is left with the router.
+    // Nobody serves the topic yet, so the job is left with the router. It may have sent it already, and sends it again.
+    let start = || {
+        let router = ["router", "--id", "router-1", "--keys", "keys", "--store", "jobs.db", "--dispatch-timeout", "1s"];
+        site.component(&router)
+    };
+    let router = start();
     let sent = site.submit(&["job.echo", "--input", "7", "--job-id", "job-7", "--no-wait"]);
     assert_eq!((sent.status.code(), stdout(&sent)), (Some(0), "job-7\n"), "{}", stderr(&sent));
     drop(router);
     let _worker = site.worker(&["job.echo=sh echo.sh"]);
-    let _router = site.router();
+    let _router = start();
     let done = site.submit(&["job.echo", "--input", "7", "--job-id", "job-7"]);
     assert_eq!((done.status.code(), stdout(&done)), (Some(0), "7\n"), "{}", stderr(&done));
 }
