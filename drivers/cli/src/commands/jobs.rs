@@ -76,8 +76,8 @@ pub(crate) struct Options {
     /// List all jobs
     #[arg(long, conflicts_with = "limit")]
     all: bool,
-    /// List all jobs again every INTERVAL until Ctrl-C, which excludes --limit and --cursor. A terminal is redrawn; elsewhere a list is printed when something
-    /// has changed [default interval: 2s]
+    /// List all jobs again every INTERVAL until Ctrl-C. Not with --limit or --cursor. A terminal is redrawn; elsewhere a list
+    /// is printed when something has changed [default interval: 2s]
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
     #[arg(value_parser = positive_duration, conflicts_with_all = ["limit", "cursor"])]
     watch: Option<Duration>,
