@@ -25,6 +25,15 @@ impl Runtime {
         self.reply_as(key, to, kind, payload, Reply::answer);
     }
 
+    /// Queues a reply of a session, which waits for nothing while nothing can be stored.
+    pub(super) fn reply_even_if_stuck(&mut self, key: SessionKey, to: To<'_>, kind: &str, payload: &str) {
+        if self.is_stuck() {
+            self.answer(key, to, kind, payload);
+        } else {
+            self.reply(key, to, kind, payload);
+        }
+    }
+
     /// Queues a frame that does not depend on stored records and answers no request.
     pub(super) fn reply_free(&mut self, key: SessionKey, kind: &str, payload: &str) {
         self.reply_as(key, To::default(), kind, payload, Reply::free);

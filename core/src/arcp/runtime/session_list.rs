@@ -52,15 +52,9 @@ impl Runtime {
         }
         let payload = reply::sessions(request.id, session.dialect(), &rows, next);
         self.work.charge(count * work::LISTED + rows.len() as u64 / work::FRAME_BYTES);
-        if self.merge_own(key, request.id, &payload) {
-            return Ok(());
-        }
-        let to = To { request_id: Some(request.id), job: None };
-        // While nothing can be stored, it waits for nothing.
-        if self.is_stuck() {
-            self.answer(key, to, SESSIONS, &payload);
-        } else {
-            self.reply(key, to, SESSIONS, &payload);
+        if !self.merge_own(key, request.id, &payload) {
+            let to = To { request_id: Some(request.id), job: None };
+            self.reply_even_if_stuck(key, to, SESSIONS, &payload);
         }
         Ok(())
     }

@@ -65,12 +65,7 @@ impl Runtime {
             let visited = this.sessions.len() + this.jobs.iter().len();
             this.work.charge(visited as u64 + payload.len() as u64 / work::FRAME_BYTES);
             let to = To { request_id: Some(&asker.request_id), job: None };
-            // While nothing can be stored, it waits for nothing.
-            if this.is_stuck() {
-                this.answer(key, to, status::STATUS, &payload);
-            } else {
-                this.reply(key, to, status::STATUS, &payload);
-            }
+            this.reply_even_if_stuck(key, to, status::STATUS, &payload);
             Ok(())
         })
     }

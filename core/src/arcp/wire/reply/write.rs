@@ -205,13 +205,15 @@ fn ended(end: &JobEnd<'_>) -> String {
     }
 }
 
-/// `session.jobs` (§6.6): the page around its rows, which are separated by commas.
+/// The page of a list, around its rows, which are separated by commas.
+fn page(request_id: &str, dialect: Dialect, name: &'static str, rows: &str) -> Object {
+    let page = dialect.answers(Object::with_capacity(rows.len() + 128), Some(request_id));
+    page.json(name, &alloc::format!("[{rows}]"))
+}
+
+/// `session.jobs` (§6.6), with its rows.
 pub(crate) fn jobs(request_id: &str, dialect: Dialect, rows: &str, next: Option<impl fmt::Display>) -> String {
-    dialect
-        .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
-        .json("jobs", &alloc::format!("[{rows}]"))
-        .null_or_plain("next_cursor", next)
-        .close()
+    page(request_id, dialect, "jobs", rows).null_or_plain("next_cursor", next).close()
 }
 
 /// `job.cancelled` (§7.4).
@@ -236,13 +238,9 @@ pub(crate) fn question(job: &Accepted, form: Form, may_answer: bool, question: &
         .close()
 }
 
-/// `x-vendor.nuncio.questions` (ours): the page around its rows, which are separated by commas.
+/// `x-vendor.nuncio.questions` (ours), with its rows.
 pub(crate) fn questions(request_id: &str, dialect: Dialect, rows: &str, next: Option<impl fmt::Display>) -> String {
-    dialect
-        .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
-        .json("questions", &alloc::format!("[{rows}]"))
-        .opt_plain("next_cursor", next)
-        .close()
+    page(request_id, dialect, "questions", rows).opt_plain("next_cursor", next).close()
 }
 
 /// The type of a page of sessions.
@@ -275,13 +273,9 @@ pub(crate) fn session(row: &SessionRow<'_>) -> String {
         .close()
 }
 
-/// `x-vendor.nuncio.sessions` (ours): the page around its rows, which are separated by commas.
+/// `x-vendor.nuncio.sessions` (ours), with its rows.
 pub(crate) fn sessions(request_id: &str, dialect: Dialect, rows: &str, next: Option<impl fmt::Display>) -> String {
-    dialect
-        .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
-        .json("sessions", &alloc::format!("[{rows}]"))
-        .opt_plain("next_cursor", next)
-        .close()
+    page(request_id, dialect, "sessions", rows).opt_plain("next_cursor", next).close()
 }
 
 /// `job.event` (§8.2).

@@ -174,7 +174,7 @@ impl Grant<'_> {
 
     /// Returns the bearer credentials; those of unknown schemes are ignored (§9.8.1).
     fn credentials(&self) -> Vec<Credential> {
-        let entries = self.credentials.0.iter().flatten().filter_map(|entry| entry.0.as_ref());
+        let entries = self.credentials.items();
         let bearer = entries.filter(|entry| entry.scheme.as_str().is_none_or(|scheme| scheme == "bearer"));
         bearer
             .filter_map(|entry| {

@@ -132,10 +132,9 @@ impl End<'_> {
 impl Jobs<'_> {
     /// Returns the page. Rows without a job id are left out.
     pub(crate) fn page(&self, frame: &Bytes) -> JobPage {
-        let rows = self.jobs.0.iter().flatten().filter_map(|row| row.0.as_ref());
         JobPage {
-            jobs: rows.filter_map(|row| row.job(frame)).collect(),
-            next_cursor: self.next_cursor.owned().filter(|cursor| !cursor.is_empty()),
+            jobs: self.jobs.items().filter_map(|row| row.job(frame)).collect(),
+            next_cursor: self.next_cursor.cursor(),
         }
     }
 }

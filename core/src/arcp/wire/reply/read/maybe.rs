@@ -1,6 +1,7 @@
 //! Members and payloads that count as absent if they cannot be read.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -35,9 +36,21 @@ impl Maybe<Text<'_>> {
         self.as_str().map(ToString::to_string)
     }
 
+    /// Returns the cursor of the next page. An empty one is that of the last page.
+    pub(super) fn cursor(&self) -> Option<String> {
+        self.owned().filter(|cursor| !cursor.is_empty())
+    }
+
     /// Parses a trace id in one of the forms that runtimes send.
     pub(super) fn trace_id(&self) -> Option<TraceId> {
         TraceId::parse_lenient(self.as_str()?)
+    }
+}
+
+impl<T> Maybe<Vec<Maybe<T>>> {
+    /// Returns the items that can be read.
+    pub(super) fn items(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten().filter_map(|item| item.0.as_ref())
     }
 }
 

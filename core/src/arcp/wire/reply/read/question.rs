@@ -192,10 +192,9 @@ impl Answered<'_> {
 impl Questions<'_> {
     /// Returns the page. Rows without a job or a question are left out.
     pub(crate) fn page(&self, frame: &Bytes) -> QuestionPage {
-        let rows = self.questions.0.iter().flatten().filter_map(|row| row.0.as_ref());
         QuestionPage {
-            questions: rows.filter_map(|row| row.question(frame)).collect(),
-            next_cursor: self.next_cursor.owned().filter(|cursor| !cursor.is_empty()),
+            questions: self.questions.items().filter_map(|row| row.question(frame)).collect(),
+            next_cursor: self.next_cursor.cursor(),
         }
     }
 }

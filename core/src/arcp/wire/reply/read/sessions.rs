@@ -73,10 +73,9 @@ struct Row<'a> {
 impl Sessions<'_> {
     /// Returns the page. Rows without a session id are left out.
     pub(crate) fn page(&self) -> SessionPage {
-        let rows = self.sessions.0.iter().flatten().filter_map(|row| row.0.as_ref());
         SessionPage {
-            sessions: rows.filter_map(Row::session).collect(),
-            next_cursor: self.next_cursor.owned().filter(|cursor| !cursor.is_empty()),
+            sessions: self.sessions.items().filter_map(Row::session).collect(),
+            next_cursor: self.next_cursor.cursor(),
         }
     }
 }
